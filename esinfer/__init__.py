@@ -1,0 +1,24 @@
+"""Elasticsearch's inference API as a standalone asynchronous server.
+
+The path of ``POST /_inference/text_embedding/{id}``, a module a step::
+
+    api/routes        the table: which function answers
+    api/middleware    wraps it; settles media types, turns exceptions into bodies
+    api/inference     path, timeout, body bytes
+    api/schemas       JSON to a request value, or 400
+    endpoints         the stored endpoint
+    inference         one inference within its time: the retry and truncation loop
+    limits            queue and pace of the endpoint's rate limit group
+    services/…        build the upstream request; check and parse its answer (pure)
+    upstream          one HTTP request out, one answer in
+    tasks             the result, in wire form
+    api/responses     bytes to the caller
+
+``lifecycle`` creates, changes and removes endpoints; ``app`` joins the parts;
+``twin`` stands in for Hugging Face. Imports run one way:
+app, api, lifecycle, inference, services and limits and upstream, endpoints,
+tasks, the formats (``object_parser``, ``json_reader``, ``java``, ``units``),
+``errors``.
+"""
+
+__version__ = "0.1.0"
