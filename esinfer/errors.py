@@ -1,0 +1,512 @@
+"""Every error that a caller can see, as Elasticsearch names and words it.
+
+An error knows its HTTP status, its wire ``type`` and its ``reason``; only
+``api/responses.py`` turns it into a body. Raise with the fields of the
+reason's template: ``raise UnknownTaskType(task_type="foo")``. A wrapped error
+is chained with ``raise … from``, and becomes ``caused_by``.
+
+The tree (type on the wire, default status):
+
+ElasticsearchError                       exception 500
+├── StatusException                      status_exception, status set by class or by raiser
+│   ├── (one class for each reason, see below)
+│   └── UpstreamStatusError              the upstream answered with an error status
+├── ParseException                       parse_exception 400
+├── ParsingException                     parsing_exception 400, with line and col
+├── ResourceNotFound                     resource_not_found_exception 404
+├── ResourceAlreadyExists                resource_already_exists_exception 400
+├── RequestTimedOut                      timeout_exception 429
+├── SecurityException                    security_exception 403
+└── JavaException                        errors that are no ElasticsearchException in Java
+    ├── IllegalArgument                  illegal_argument_exception 400
+    │   └── NumberFormat                 number_format_exception 400
+    ├── ValidationFailed                 validation_exception 400
+    │   └── ActionRequestValidation      action_request_validation_exception 400
+    ├── XContentParseError               x_content_parse_exception 400
+    │   └── XContentEofError             x_content_e_o_f_exception 400
+    ├── JsonParseError, JsonEofError     json_parse_exception, json_e_o_f_exception 400
+    ├── MediaTypeHeaderError             media_type_header_exception 400
+    ├── BadParameter                     bad_parameter_exception 400
+    ├── TooLongHttpLine, TooLongHttpHeader, DecompressionError
+    ├── IllegalState, ClassCast, NullPointer    500
+    ├── RejectedExecution                es_rejected_execution_exception 429
+    └── IoError                          i_o_exception 500
+        ├── ConnectError, ConnectTimeout, ConnectionClosed, TlsError
+        └── ResponseTooLarge
+RouterError                              {"error": "text"}: no type, no root cause
+
+Source of the names and statuses: rest.md section 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import ClassVar
+
+
+class Retry(Enum):
+    """Whether, and how, a failed upstream call is tried again."""
+
+    NO = "no"
+    AGAIN = "again"
+    SHORTER = "shorter"
+
+
+class ElasticsearchError(Exception):
+    """An error that the REST layer can render.
+
+    ``is_elasticsearch`` tells whether Java's class extends
+    ElasticsearchException, which decides ``root_cause`` and whether a failed
+    inference is wrapped. ``retry`` tells what to do when an upstream attempt
+    failed so: what a parser raises is tried again.
+    """
+
+    status: int = 500
+    type: ClassVar[str] = "exception"
+    template: ClassVar[str] = "{reason}"
+    is_elasticsearch: ClassVar[bool] = True
+    retry: Retry = Retry.AGAIN
+
+    def __init__(self, **fields: object) -> None:
+        self.reason = self.template.format(**fields)
+        super().__init__(self.reason)
+
+    @property
+    def metadata(self) -> Mapping[str, object]:
+        """Further members of the error object, after ``reason``."""
+        return {}
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Response headers that belong to the error."""
+        return {}
+
+
+# -- status_exception -------------------------------------------------------
+
+
+class StatusException(ElasticsearchError):
+    type = "status_exception"
+    status = 400
+
+
+class UnknownTaskType(StatusException):
+    template = "Unknown task_type [{task_type}]"
+
+
+class InvalidTaskType(StatusException):
+    template = "task_type [{task_type}] is not valid type for inference"
+
+
+class MissingTaskType(StatusException):
+    template = "model is missing required setting [task_type]"
+
+
+class ConflictingTaskTypes(StatusException):
+    template = (
+        "Cannot resolve conflicting task_type parameter in the request URL [{url}]"
+        " and the request body [{body}]"
+    )
+
+
+class MissingService(StatusException):
+    template = "Inference endpoint configuration is missing the [service] setting"
+
+
+class UnknownService(StatusException):
+    template = "Unknown service [{service}]"
+
+
+class UnsupportedTask(StatusException):
+    template = "The [{service}] service does not support task type [{task_type}]"
+
+
+class MissingServiceSettings(StatusException):
+    template = "Missing required field [service_settings]"
+
+
+class UnknownSettings(StatusException):
+    template = "Configuration contains settings [{settings}] unknown to the [{service}] service"
+
+
+class TaskTypeMismatch(StatusException):
+    """GET or DELETE named another task type than the endpoint's."""
+
+    template = (
+        "Requested task type [{requested}] does not match the inference endpoint's"
+        " task type [{stored}]"
+    )
+
+
+class IncompatibleTaskType(StatusException):
+    """An inference named another task type than the endpoint's."""
+
+    template = (
+        "Incompatible task_type, the requested type [{requested}] does not match"
+        " the model type [{stored}]"
+    )
+
+
+class TaskTypeMustMatch(StatusException):
+    template = "Task type must match the task type of the existing endpoint"
+
+
+class EmptyUpdate(StatusException):
+    template = "Request body is empty"
+
+
+class UnparsableTaskType(StatusException):
+    template = "Failed to parse [task_type] in update request [{request}]"
+
+
+class UnparsableSection(StatusException):
+    template = "Unable to parse [{section}] in the request [{request}]"
+
+
+class FieldsNotUpdatable(StatusException):
+    template = (
+        "Request contained fields which cannot be updated, remove these fields"
+        " and try again [{fields}]"
+    )
+
+
+class UpdateInProgress(StatusException):
+    """Our wording: Elasticsearch's text could not be determined (rest.md section 11)."""
+
+    status = 409
+    template = "Inference endpoint [{inference_id}] is already being updated"
+
+
+class DeleteDuringUpdate(StatusException):
+    status = 409
+    template = (
+        "Model is currently being updated, you may delete the model once the update completes"
+    )
+
+
+class ValidationCallFailed(StatusException):
+    template = (
+        "Could not complete inference endpoint creation as validation call to service"
+        " threw an exception."
+    )
+
+
+class UnknownEmbeddingSize(StatusException):
+    template = "Could not determine embedding size"
+
+
+class StreamingNotAllowed(StatusException):
+    status = 405
+    template = (
+        "Streaming is not allowed for service [{service}] and task [{task_type}]."
+        " Supported tasks: [{supported}]"
+    )
+
+
+class ServiceDoesNotStream(StatusException):
+    status = 405
+    template = "Streaming is not allowed for service [{service}]."
+
+
+class InvalidHost(StatusException):
+    retry = Retry.NO
+    template = "Invalid host [{url}], please check that the URL is correct."
+
+
+class SendFailed(StatusException):
+    """The wrapper of every failure that is no ElasticsearchException in Java."""
+
+    status = 500
+    template = (
+        "Failed to send {provider} {task_type} request from inference entity id"
+        " [{inference_id}]. Cause: {cause}"
+    )
+
+
+class NotImplementedHere(StatusException):
+    """Elasticsearch has it, esinfer does not; the answer says so."""
+
+    status = 501
+    template = "esinfer does not implement [{method} {path}]"
+
+
+class UpstreamStatusError(StatusException):
+    """The upstream's status, as the provider's table maps it.
+
+    ``status`` is the status to answer with, ``retry`` what the table says of
+    trying again.
+    """
+
+    def __init__(self, *, reason: str, status: int, retry: Retry) -> None:
+        super().__init__(reason=reason)
+        self.status = status
+        self.retry = retry
+
+
+# -- other ElasticsearchExceptions ------------------------------------------
+
+
+class ParseException(ElasticsearchError):
+    type = "parse_exception"
+    status = 400
+
+
+class BodyRequired(ParseException):
+    template = "request body is required"
+
+
+class ParsingException(ElasticsearchError):
+    """An unexpected token in an upstream answer; ``line`` and ``col`` count from 1."""
+
+    type = "parsing_exception"
+    status = 400
+
+    def __init__(self, *, reason: str, line: int, column: int) -> None:
+        super().__init__(reason=reason)
+        self._place = {"line": line, "col": column}
+
+    @property
+    def metadata(self) -> Mapping[str, object]:
+        return self._place
+
+
+class ResourceNotFound(ElasticsearchError):
+    type = "resource_not_found_exception"
+    status = 404
+
+
+class EndpointNotFound(ResourceNotFound):
+    template = "Inference endpoint not found [{inference_id}]"
+
+
+class EndpointToUpdateNotFound(ResourceNotFound):
+    template = "The inference endpoint [{inference_id}] does not exist and cannot be updated"
+
+
+class EndpointAlreadyExists(ElasticsearchError):
+    type = "resource_already_exists_exception"
+    status = 400
+    template = "Inference endpoint [{inference_id}] already exists"
+
+
+class RequestTimedOut(ElasticsearchError):
+    """The request's time ran out, in the queue or on the wire.
+
+    ``timed_out`` and ``X-Timed-Out`` are marked as from memory in rest.md
+    section 6.6; they stand here and nowhere else.
+    """
+
+    type = "timeout_exception"
+    status = 429
+    template = "Request timed out after [{timeout}] for inference id [{inference_id}]"
+
+    @property
+    def metadata(self) -> Mapping[str, object]:
+        return {"timed_out": True}
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {"X-Timed-Out": "?1"}
+
+
+class HttpClientFailed(ElasticsearchError):
+    """A request that could not even be made, such as one to a relative URL."""
+
+    retry = Retry.NO
+    template = "Http client failed to send request from inference entity id [{inference_id}]"
+
+
+# -- exceptions that are plain Java -----------------------------------------
+
+
+class JavaException(ElasticsearchError):
+    """An exception of Java's own or of a library's, no ElasticsearchException."""
+
+    is_elasticsearch = False
+
+
+class IllegalArgument(JavaException):
+    type = "illegal_argument_exception"
+    status = 400
+
+
+class NumberFormat(IllegalArgument):
+    type = "number_format_exception"
+    template = 'For input string: "{text}"'
+
+
+class BadBoolean(IllegalArgument):
+    template = "Failed to parse value [{value}] as only [true] or [false] are allowed."
+
+
+class BadTimeValue(IllegalArgument):
+    template = "failed to parse setting [{name}] with value [{value}] as a time value: {problem}"
+
+
+class UnrecognizedParameters(IllegalArgument):
+    template = "request [{path}] contains unrecognized {parameters}"
+
+
+class BodyNotSupported(IllegalArgument):
+    template = "request [{method} {path}] does not support having a body"
+
+
+class ValidationFailed(JavaException):
+    """A numbered list of problems, in the order given."""
+
+    type = "validation_exception"
+    status = 400
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        numbered = "".join(f"{n}: {text};" for n, text in enumerate(problems, 1))
+        super().__init__(reason=f"Validation Failed: {numbered}")
+
+
+class ActionRequestValidation(ValidationFailed):
+    type = "action_request_validation_exception"
+
+
+class XContentParseError(JavaException):
+    """A body that is JSON but not of the right form; places count from 1."""
+
+    type = "x_content_parse_exception"
+    status = 400
+    template = "[{line}:{column}] {problem}"
+
+
+class XContentEofError(XContentParseError):
+    type = "x_content_e_o_f_exception"
+    template = "[{line}:{column}] Unexpected end of file"
+
+
+class JsonParseError(JavaException):
+    """Jackson's own exception, the cause of an XContentParseError."""
+
+    type = "json_parse_exception"
+    status = 400
+
+
+class JsonEofError(JsonParseError):
+    type = "json_e_o_f_exception"
+
+
+class MediaTypeHeaderError(JavaException):
+    type = "media_type_header_exception"
+    status = 400
+    template = "Invalid media-type value on headers [{headers}]"
+
+
+class BadParameter(JavaException):
+    type = "bad_parameter_exception"
+    status = 400
+    template = "java.lang.IllegalArgumentException: {problem}"
+
+
+class TooLongHttpLine(JavaException):
+    type = "too_long_http_line_exception"
+    status = 400
+    template = "An HTTP line is larger than {limit} bytes."
+
+
+class TooLongHttpHeader(JavaException):
+    type = "too_long_http_header_exception"
+    status = 400
+    template = "HTTP header is larger than {limit} bytes."
+
+
+class MalformedHttp(IllegalArgument):
+    """Bytes that are no HTTP request."""
+
+    template = "invalid HTTP request: {problem}"
+
+
+class DecompressionError(JavaException):
+    type = "decompression_exception"
+    status = 400
+    template = "Input is not in the {coding} format"
+
+
+class IllegalState(JavaException):
+    type = "illegal_state_exception"
+
+
+class ClassCast(JavaException):
+    type = "class_cast_exception"
+    template = (
+        "class {found} cannot be cast to class {expected} ({found} and {expected}"
+        " are in module java.base of loader 'bootstrap')"
+    )
+
+
+class NullPointer(JavaException):
+    type = "null_pointer_exception"
+
+
+class RejectedExecution(JavaException):
+    type = "es_rejected_execution_exception"
+    status = 429
+
+
+class QueueFull(RejectedExecution):
+    template = (
+        "Failed to execute task for inference id [{inference_id}] because the request"
+        " service [{group}] queue is full"
+    )
+
+
+class EmptyResponse(IllegalState):
+    retry = Retry.NO
+    template = "Response body was empty for request from inference entity id [{inference_id}]"
+
+
+class IoError(JavaException):
+    """The connection to the upstream failed; tried again unless a subclass says no."""
+
+    type = "i_o_exception"
+
+
+class ConnectError(IoError):
+    type = "connect_exception"
+
+
+class ConnectTimeout(IoError):
+    type = "connect_timeout_exception"
+
+
+class ConnectionClosed(IoError):
+    type = "connection_closed_exception"
+
+
+class TlsError(IoError):
+    type = "s_s_l_exception"
+
+
+class ResponseTooLarge(IoError):
+    template = "Maximum limit of [{limit}] bytes reached"
+    retry = Retry.NO
+
+
+# -- the router's own -------------------------------------------------------
+
+
+class RouterError(Exception):
+    """An error whose body holds a bare text: ``{"error": text, "status": n}``."""
+
+    def __init__(
+        self,
+        status: int,
+        text: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        shows_status: bool = True,
+    ) -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text
+        self.headers = headers or {}
+        self.shows_status = shows_status
+
+
+class PayloadTooLarge(Exception):
+    """A body over ``max_content_length``: 413, an empty body, the connection closed."""

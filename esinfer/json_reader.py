@@ -1,0 +1,375 @@
+"""JSON as Elasticsearch reads it: from the bytes of a body to tokens or a value.
+
+Elasticsearch reads JSON with Jackson: duplicate fields are refused, comments
+are allowed, and reading stops at the end of the first value. Python's decoder
+gives the same value for every body that both take, so ``read_first_value``
+lets it try; ``JsonReader`` reads what it refuses, and words the errors.
+
+The text of the errors, and the words of JSON, are in ``json_scanner``.
+"""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, NoReturn, TypeAlias
+
+from esinfer.json_scanner import MAX_NUMBER_LENGTH, JsonScanner, Place, WireFloat, source
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["NOTHING", "JsonReader", "Place", "Token", "WireFloat", "locate", "read_first_value"]
+
+NOTHING: Final = object()
+"""What ``read_first_value`` gives for a body of nothing but space and comments."""
+
+Scalar: TypeAlias = str | int | WireFloat | bool | None
+_Container: TypeAlias = dict[str, object] | list[object]
+
+# Jackson's StreamReadConstraints. Elasticsearch answers 500 to what breaks
+# them; it is the caller's mistake like any other, so here it is a parse error.
+_MAX_DEPTH = 1000
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class Token(StrEnum):
+    """A step of ``JsonReader``, named as in Elasticsearch's XContentParser."""
+
+    START_OBJECT = "START_OBJECT"
+    END_OBJECT = "END_OBJECT"
+    START_ARRAY = "START_ARRAY"
+    END_ARRAY = "END_ARRAY"
+    FIELD_NAME = "FIELD_NAME"
+    VALUE_STRING = "VALUE_STRING"
+    VALUE_NUMBER = "VALUE_NUMBER"
+    VALUE_BOOLEAN = "VALUE_BOOLEAN"
+    VALUE_NULL = "VALUE_NULL"
+
+
+_STARTS = frozenset({Token.START_OBJECT, Token.START_ARRAY})
+_ENDS = frozenset({Token.END_OBJECT, Token.END_ARRAY})
+_OPENING = {
+    ord('"'): Token.VALUE_STRING,
+    ord("{"): Token.START_OBJECT,
+    ord("["): Token.START_ARRAY,
+}
+_ROOT_SPACE = frozenset({b"", b" ", b"\t", b"\r", b"\n"})
+_CLOSING = {ord("}"): Token.END_OBJECT, ord("]"): Token.END_ARRAY}
+_LITERALS = {
+    ord("t"): (Token.VALUE_BOOLEAN, b"true", True),
+    ord("f"): (Token.VALUE_BOOLEAN, b"false", False),
+    ord("n"): (Token.VALUE_NULL, b"null", None),
+}
+
+
+class _Scope:
+    """An object or array that is being read; ``names`` are an object's fields so far."""
+
+    __slots__ = ("end", "filled", "kind", "names", "start")
+
+    def __init__(self, token: Token, start: int) -> None:
+        is_object = token is Token.START_OBJECT
+        self.start = start
+        self.kind = "Object" if is_object else "Array"
+        self.end = Token.END_OBJECT if is_object else Token.END_ARRAY
+        self.names: set[str] | None = set() if is_object else None
+        self.filled = False
+
+
+class JsonReader:
+    """Walks a body token by token.
+
+    Errors come up when Jackson raises them: what is wrong between a field name
+    and its value, or in a number or literal after it, with the field name; what
+    is wrong inside a string when its value is asked for, or when it is left.
+    """
+
+    __slots__ = ("_ahead", "_at", "_scan", "_scopes", "_start", "_unread", "_value", "token")
+
+    def __init__(self, data: bytes) -> None:
+        self.token: Token | None = None
+        self._scan = JsonScanner(data)
+        self._scopes: list[_Scope] = []
+        self._at = len(_BYTE_ORDER_MARK) if data.startswith(_BYTE_ORDER_MARK) else 0
+        self._start = self._at
+        self._value: Scalar = None
+        self._unread = False  # the current token is a string not looked into yet
+        self._ahead: tuple[Token, int, Scalar, int] | None = None  # the value of the current name
+
+    @property
+    def place(self) -> Place:
+        """Where the current token starts."""
+        return self._scan.place(self._start)
+
+    @property
+    def value(self) -> Scalar:
+        """The name, string, number or boolean; None for null, objects and arrays."""
+        if self._unread:
+            self._value, self._at = self._scan.string(self._start)
+            self._unread = False
+        return self._value
+
+    @property
+    def text(self) -> str:
+        """The name or string; of other tokens what stands in the body, such as ``1.50``."""
+        value = self.value
+        if isinstance(value, str):
+            return value
+        return self._scan.data[self._start : self._at].decode()
+
+    def next(self) -> Token | None:
+        """The next token; None if the input ends where no object or array is open."""
+        if self._ahead is not None:
+            token, self._start, self._value, self._at = self._ahead
+            self._ahead = None
+            return self._enter(token)
+        if self._unread:
+            self._at = self._scan.string(self._start)[1]
+        self._start = self._at = at = self._scan.skip(self._at)
+        self._value = None
+        if at == self._scan.size:
+            self._end_input()
+            return None
+        if self._scan.data[at] in _CLOSING:
+            return self._leave(at)
+        if self._scopes:
+            scope = self._scopes[-1]
+            at = self._pass_comma(scope, at)
+            if scope.names is not None:
+                return self._read_name(scope.names, at)
+        token, self._start, self._value, self._at = self._scan_value(at)
+        return self._enter(token)
+
+    def skip_children(self) -> None:
+        """On the start of an object or array: go to its end; otherwise stay."""
+        if self.token in _STARTS:
+            depth = len(self._scopes)
+            while len(self._scopes) >= depth:
+                self.next()
+
+    def read_value(self) -> object:
+        """The value that starts with the current token; ends on the last token of it."""
+        parents: list[tuple[_Container, str]] = []
+        container: _Container = []
+        name = ""
+        while True:
+            if self.token in _STARTS:
+                parents.append((container, name))
+                container = {} if self.token is Token.START_OBJECT else []
+            else:
+                value: object = self.value
+                if self.token in _ENDS:
+                    value = container
+                    container, name = parents.pop()
+                if not parents:
+                    return value
+                if isinstance(container, dict):
+                    container[name] = value
+                else:
+                    container.append(value)
+            if self.next() is Token.FIELD_NAME:
+                name = self.text
+                self.next()
+
+    # -- the steps of next --
+
+    def _enter(self, token: Token) -> Token:
+        self.token = token
+        self._scan.last = (token, self._value)
+        self._unread = token is Token.VALUE_STRING
+        if token in _STARTS:
+            if len(self._scopes) == _MAX_DEPTH:
+                self._scan.fail(
+                    f"Document nesting depth ({_MAX_DEPTH + 1}) exceeds the maximum allowed"
+                    f" ({_MAX_DEPTH}, from `StreamReadConstraints.getMaxNestingDepth()`)",
+                    self._start,
+                )
+            self._scopes.append(_Scope(token, self._start))
+        return token
+
+    def _leave(self, at: int) -> Token:
+        token = _CLOSING[self._scan.data[at]]
+        if not self._scopes or self._scopes[-1].end is not token:
+            self._refuse_end(token, at)
+        self._scopes.pop()
+        self._at = at + 1
+        return self._enter(token)
+
+    def _refuse_end(self, token: Token, at: int) -> NoReturn:
+        mark, other = ("}", "]") if token is Token.END_OBJECT else ("]", "}")
+        opened = f"root starting at {source(1)}"
+        if self._scopes:
+            scope = self._scopes[-1]
+            place = self._scan.place(scope.start)
+            opened = f"{scope.kind} starting at {source(place.line, place.column)}"
+        self._scan.fail(f"Unexpected close marker '{mark}': expected '{other}' (for {opened})", at)
+
+    def _end_input(self) -> None:
+        if self._scopes:
+            scope = self._scopes[-1]
+            place = self._scan.place(scope.start)
+            start = source(place.line, place.column)
+            self._scan.fail_at_end(
+                f": expected close marker for {scope.kind} (start marker at {start})"
+            )
+        self.token = None
+        self._unread = False
+
+    def _pass_comma(self, scope: _Scope, at: int) -> int:
+        """Where the scope's next entry starts; ``at`` is behind the entry before, if any."""
+        if not scope.filled:
+            scope.filled = True
+            return at
+        if self._scan.data[at] != ord(","):
+            self._scan.unexpected(at, f"was expecting comma to separate {scope.kind} entries")
+        at = self._scan.skip(at + 1)
+        if at == self._scan.size:
+            # The one end of input that is a plain JsonParseException in Jackson.
+            self._scan.fail(f"Unexpected end-of-input within/between {scope.kind} entries", at)
+        return at
+
+    def _read_name(self, names: set[str], at: int) -> Token:
+        scan = self._scan
+        name, end = scan.name(at)
+        if name in names:
+            scan.fail(f"Duplicate field '{name}'", end)
+        names.add(name)
+        self._start, self._value, self._at = at, name, end
+        self._enter(Token.FIELD_NAME)
+        at = scan.skip(end)
+        if at < scan.size:
+            if scan.data[at] != ord(":"):
+                scan.unexpected(at, "was expecting a colon to separate field name and value")
+            at = scan.skip(at + 1)
+        if at == scan.size:
+            scan.fail_at_end(" within/between Object entries")
+        self._ahead = self._scan_value(at)
+        return Token.FIELD_NAME
+
+    def _scan_value(self, at: int) -> tuple[Token, int, Scalar, int]:
+        """The token at ``at``, its start, value and end; strings are left for later."""
+        scan = self._scan
+        byte = scan.data[at]
+        if byte in _OPENING:
+            return _OPENING[byte], at, None, at + 1
+        if byte in _LITERALS:
+            token, word, value = _LITERALS[byte]
+            return token, at, value, scan.literal(at, word)
+        if byte not in b"-0123456789":
+            in_array = bool(self._scopes) and self._scopes[-1].end is Token.END_ARRAY
+            scan.refuse_value(at, misplaced=b",}]" if in_array else b",}")
+        number, end = scan.number(at)
+        if not self._scopes and scan.data[end : end + 1] not in _ROOT_SPACE:
+            scan.unexpected(end, "Expected space separating root-level values")
+        return Token.VALUE_NUMBER, at, number, end
+
+
+def read_first_value(data: bytes) -> object:
+    """The first JSON value of a request body, or ``NOTHING``.
+
+    What follows the value is not looked at, as Elasticsearch stops reading
+    there. Raises XContentParseError, or XContentEofError if the body breaks off.
+    """
+    try:
+        return _decode(data)
+    except (ValueError, RecursionError):
+        pass  # invalid, or with comments, or too deep for Python's stack
+    reader = JsonReader(data)
+    if reader.next() is None:
+        return NOTHING
+    return reader.read_value()
+
+
+def locate(data: bytes, path: Sequence[str | int]) -> tuple[Place, Place]:
+    """The places of the key and of the value at ``path`` in a valid body.
+
+    An array's element is its own key, and so is the root. Raises LookupError
+    if the body holds no such value.
+    """
+    reader = JsonReader(data)
+    reader.next()
+    key = reader.place
+    for step in path:
+        key = _descend(reader, step)
+    return key, reader.place
+
+
+def _descend(reader: JsonReader, step: str | int) -> Place:
+    index = 0
+    if reader.token in _STARTS:
+        while reader.next() not in _ENDS:
+            key = reader.place
+            here: object = index
+            if reader.token is Token.FIELD_NAME:
+                here = reader.value
+                reader.next()
+            if here == step:
+                return key
+            reader.skip_children()
+            index += 1
+    raise LookupError(step)
+
+
+# -- the decoder for nearly every body --
+
+
+def _unique(members: list[tuple[str, object]]) -> dict[str, object]:
+    value = dict(members)
+    if len(value) != len(members):
+        raise ValueError("duplicate field")
+    return value
+
+
+def _int(text: str) -> int:
+    if len(text) > MAX_NUMBER_LENGTH:
+        raise ValueError("number too long")
+    return int(text)
+
+
+def _float(text: str) -> WireFloat:
+    if len(text) > MAX_NUMBER_LENGTH:
+        raise ValueError("number too long")
+    return WireFloat(text)
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise ValueError(text)
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_unique,
+    parse_int=_int,
+    parse_float=_float,
+    parse_constant=_refuse_constant,
+)
+
+
+def _decode(data: bytes) -> object:
+    """Python's reading of an object or array; ValueError where Jackson's may differ."""
+    text = data.decode()
+    start = 0 if text.startswith("{") else len(text) - len(text.lstrip(" \t\r\n"))
+    if not text.startswith(("{", "["), start):
+        # Of a number or literal Jackson also reads what follows it.
+        raise ValueError("neither an object nor an array")
+    value: _Container = _DECODER.raw_decode(text, start)[0]
+    if b"\\ud" in data or b"\\uD" in data:
+        # Refuses unpaired surrogates, which the reader words as an error.
+        json.dumps(value, ensure_ascii=False, check_circular=False).encode()
+    if data.count(b"[") + data.count(b"{") > _MAX_DEPTH and _is_too_deep(value):
+        raise ValueError("nested too deep")
+    return value
+
+
+def _is_too_deep(value: _Container) -> bool:
+    level = [value]
+    for _ in range(_MAX_DEPTH):
+        level = [
+            child
+            for parent in level
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+            if isinstance(child, dict | list)
+        ]
+        if not level:
+            return False
+    return True
