@@ -1,0 +1,239 @@
+"""Vectors made by hashing: lexical, not semantic; no model, no download.
+
+A text is cut into words. Each word, each pair of neighbours and each run of 3
+to 5 letters of a word is a feature; blake2b spreads a feature over four signed
+buckets. Texts that share words, or parts of words, are near each other.
+
+Everything is added up in integers, so neither the order of the sums nor the
+batch nor the machine changes a bit. The one square root and the one division
+are IEEE operations, and the cast to float32 comes last.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from hashlib import blake2b, shake_256
+from itertools import pairwise
+from math import isqrt, sqrt
+from operator import itemgetter, mul
+from struct import Struct
+from typing import Any, Final, TypeAlias, TypeVar
+from unicodedata import normalize as normal_form
+
+import numpy as np
+from numpy.typing import NDArray
+
+from esinfer.twin.embedders import MAX_DIMENSIONS
+
+_Item = TypeVar("_Item", str, tuple[str, str])
+_Integers: TypeAlias = NDArray[np.signedinteger[Any]]
+_Spread: TypeAlias = tuple[bytes, bytes]
+
+_CJK: Final = (
+    "\u3005\u3007\u3041-\u3096\u30a1-\u30fa\u30fc\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+    "\U00020000-\U0003ffff"
+)
+# Marks that belong to the letter before them, which \w leaves out: Hebrew and
+# Arabic, the Indic blocks without their full stops, Thai, Lao, Tibetan,
+# Myanmar, Khmer.
+_MARKS: Final = (
+    "\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a"
+    "\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u0900-\u0963"
+    "\u0966-\u0df3\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u0eb1\u0eb4-\u0ebc\u0ec8-\u0ece\u0f71-\u0f84"
+    "\u0f86\u0f87\u0f8d-\u0fbc\u102b-\u103e\u17b4-\u17d3"
+)
+# Longer words are cut into pieces, which bounds what one term can cost.
+_ASCII_WORD: Final = re.compile(r"[a-z0-9]{1,32}")
+_WORD: Final = re.compile(rf"[{_CJK}]|(?:[^\W_{_CJK}]|[{_MARKS}]){{1,32}}")
+
+_STOP_TEXT: Final = (
+    "a about after all also an and any are as at be been but by can could did do does for from had "
+    "has have he her him his how i if in into is it its just me more most my no not of on or our "
+    "out over s she so some such t than that the their them then there these they this to up us "
+    "was we were what when where which who will with would you your"
+)
+_STOP_WORDS: Final = frozenset(_STOP_TEXT.split())
+
+_WORD_WEIGHT: Final = 256
+_RUNS_WEIGHT: Final = 224  # the root of the sum of squares of all letter runs of one word
+_PAIR_WEIGHT: Final = 128
+_RUN_LENGTHS: Final = (3, 4, 5)
+_STOP: Final = 1
+_CONTENT: Final = 8  # what a word counts beside a stop word
+_ONCE: Final = 16  # the damped frequency of a term that stands once
+_UNIT: Final = _CONTENT * _ONCE
+_SCALE: Final = _WORD_WEIGHT * _UNIT
+
+_BUCKETS: Final = 4
+_FOUR_HASHES: Final = Struct("<4i")  # the same numbers on every machine
+_FOUR_BUCKETS: Final = Struct("=4h")
+_FOUR_WEIGHTS: Final = Struct("=4i")
+
+_WHOLE: Final = "\0"  # opens the term that stands for a text without words; in no word
+_CACHE_BYTES: Final = 16 * 2**20
+_FEW_TERMS: Final = 1024
+"""So many terms fit int32 sums and int64 squares, whatever buckets they fall into: the weights
+of a term and its pair are below 1.4e6 together; 1024 times that is below 2**31, and the square
+of it below 2**63."""
+
+
+class HashingEmbedder:
+    """Lexical vectors of ``dimensions`` components (1 to 4096), deterministic to the bit.
+
+    Safe to share between threads. Remembers the words and pairs it has seen, in about 24 MiB.
+    """
+
+    __slots__ = ("_pair", "_row", "dimensions")
+
+    def __init__(self, dimensions: int = 384) -> None:
+        if not 1 <= dimensions <= MAX_DIMENSIONS:
+            raise ValueError(f"dimensions must be between 1 and {MAX_DIMENSIONS}")
+        self.dimensions = dimensions
+        rows = max(1024, min(16384, _CACHE_BYTES // (4 * dimensions)))
+        self._row = lru_cache(rows)(self._sum_of_word)
+        self._pair = lru_cache(16384)(self._spread_pair)
+
+    def tokens(self, text: str) -> list[str]:
+        """The words of a text, folded: NFKC, no case; Chinese and Japanese by the character."""
+        if text.isascii():
+            return _ASCII_WORD.findall(text.lower())
+        return _WORD.findall(normal_form("NFKC", normal_form("NFKC", text).casefold()))
+
+    def token_count(self, text: str) -> int:
+        """How many words a text has."""
+        return len(self.tokens(text))
+
+    def terms(self, text: str) -> list[str]:
+        """The words of a text; if it has none, one term that stands for the text as a whole."""
+        return self.tokens(text) or [_WHOLE + blake2b(_bytes(text), digest_size=16).hexdigest()]
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Unit vectors, shape (texts, dimensions)."""
+        return self.dense([self.terms(text) for text in texts])
+
+    def dense(
+        self,
+        texts: Sequence[Sequence[str]],
+        *,
+        dimensions: int | None = None,
+        normalize: bool = True,
+    ) -> NDArray[np.float32]:
+        """One row for each text, given as terms: cut to ``dimensions``, then normalised."""
+        length = self.dimensions if dimensions is None else dimensions
+        rows = np.empty((len(texts), length), np.float32)
+        for index, terms in enumerate(texts):
+            total, norm = self._direction(terms, length)
+            rows[index] = total / (norm if normalize else _SCALE)
+        return rows
+
+    def sparse(self, text: str) -> dict[str, float]:
+        """Token → weight, heaviest first; empty for a text without words."""
+        return self.weigh(self.tokens(text))
+
+    def weigh(self, terms: Sequence[str]) -> dict[str, float]:
+        """Token → weight of a text given as terms; every weight is exact in float32."""
+        counts = Counter(term for term in terms if not term.startswith(_WHOLE))
+        weights = {term: _damped(n) * _standing(term) / _UNIT for term, n in counts.items()}
+        return dict(sorted(weights.items(), key=itemgetter(1), reverse=True))
+
+    def _direction(self, terms: Sequence[str], length: int) -> tuple[_Integers, float]:
+        """The sums of the first ``length`` buckets, never all zero, and their norm."""
+        total = self._sum(terms)[:length]
+        squares = _sum_of_squares(total)
+        if not squares:  # signs that cancel: likely with one or two buckets only
+            total = _noise(terms, length)
+            squares = _sum_of_squares(total)
+        return total, sqrt(squares)
+
+    def _sum(self, terms: Sequence[str]) -> _Integers:
+        few = len(terms) <= _FEW_TERMS
+        total: _Integers = np.zeros(self.dimensions, np.int32 if few else np.int64)
+        for term, count in _counts(terms).items():
+            row = self._row(term)
+            if count == 1:
+                total += row
+            else:
+                total += np.multiply(row // _ONCE, _damped(count), dtype=total.dtype)
+        if len(terms) > 1:
+            self._add_pairs(total, _counts(list(pairwise(terms))))
+        return total
+
+    def _add_pairs(self, total: _Integers, pairs: Mapping[tuple[str, str], int]) -> None:
+        spread = zip(*map(self._pair, pairs, pairs.values()), strict=True)
+        buckets, weights = map(b"".join, spread)
+        np.add.at(total, np.frombuffer(buckets, np.int16), np.frombuffer(weights, np.int32))
+
+    def _sum_of_word(self, word: str) -> _Integers:
+        """What a word that stands once adds: itself and its letter runs."""
+        runs = _letter_runs(word)
+        digests = [_digest(f"word {word}"), *[_digest(f"run {run}") for run in runs]]
+        hashes = np.frombuffer(b"".join(digests), "<i4").reshape(-1, _BUCKETS)
+        each = isqrt(_RUNS_WEIGHT**2 // len(runs))
+        weights = np.array([_WORD_WEIGHT, *[each] * len(runs)]) * (_standing(word) * _ONCE)
+        total = np.zeros(self.dimensions, np.int32)
+        np.add.at(total, hashes % self.dimensions, np.where(hashes < 0, 1, -1) * weights[:, None])
+        total.setflags(write=False)
+        return total
+
+    def _spread_pair(self, pair: tuple[str, str], count: int) -> _Spread:
+        left, right = pair
+        weight = _PAIR_WEIGHT * _standing(left) * _standing(right) // _CONTENT
+        return self._spread(f"pair {left} {right}", weight * _damped(count))
+
+    def _spread(self, feature: str, weight: int) -> _Spread:
+        """The four buckets of a feature and, in each, its weight with a sign."""
+        hashes = _FOUR_HASHES.unpack(_digest(feature))
+        return (
+            _FOUR_BUCKETS.pack(*[number % self.dimensions for number in hashes]),
+            _FOUR_WEIGHTS.pack(*[weight if number < 0 else -weight for number in hashes]),
+        )
+
+
+def _letter_runs(word: str) -> list[str]:
+    padded = f"<{word}>"
+    return [
+        padded[start : start + length]
+        for length in _RUN_LENGTHS
+        for start in range(len(padded) - length + 1)
+    ]
+
+
+def _counts(items: Sequence[_Item]) -> Mapping[_Item, int]:
+    """What ``Counter`` says, faster where nothing stands twice."""
+    counts = dict.fromkeys(items, 1)
+    return counts if len(counts) == len(items) else Counter(items)
+
+
+def _standing(term: str) -> int:
+    return _STOP if term in _STOP_WORDS else _CONTENT
+
+
+def _damped(count: int) -> int:
+    """The frequency of a term as its root, in units of ``_ONCE``."""
+    return isqrt(count * _ONCE * _ONCE)
+
+
+def _digest(feature: str) -> bytes:
+    """Four numbers of 32 bits: each a bucket and a sign."""
+    return blake2b(_bytes(feature), digest_size=4 * _BUCKETS).digest()
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _sum_of_squares(total: _Integers) -> int:
+    if total.dtype == np.int32:
+        wide = total.astype(np.int64)
+        return int(wide @ wide)
+    values = total.tolist()
+    return sum(map(mul, values, values))
+
+
+def _noise(terms: Sequence[str], length: int) -> _Integers:
+    """Odd, so never zero; the same for the same terms."""
+    stream = shake_256(_bytes("\0".join(terms))).digest(2 * length)
+    return np.frombuffer(stream, "<i2").astype(np.int32) | 1

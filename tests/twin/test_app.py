@@ -1,0 +1,150 @@
+"""The twin over a real connection."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import orjson
+import pytest
+from aiohttp.test_utils import TestClient
+from aiohttp.web import Application, Request
+from pytest_aiohttp import AiohttpClient
+
+from esinfer.twin.app import make_twin_app
+from esinfer.twin.tei import Kind, Twin
+
+JSON = {"Content-Type": "application/json"}
+Client = TestClient[Request, Application]
+
+
+@pytest.fixture
+async def client(aiohttp_client: AiohttpClient) -> Client:
+    return await aiohttp_client(make_twin_app(Twin()))
+
+
+@pytest.fixture
+async def locked(aiohttp_client: AiohttpClient) -> Client:
+    return await aiohttp_client(make_twin_app(Twin(api_key="key")))
+
+
+@pytest.mark.parametrize("path", ["/", "/embed"])
+async def test_embed(client: Client, path: str) -> None:
+    async with client.post(path, json={"inputs": ["a fox", "a dog"]}) as response:
+        assert response.status == 200
+        assert response.headers["Content-Type"] == "application/json"
+        assert response.headers["x-compute-type"] == "gpu+optimized"
+        assert response.headers["x-compute-tokens"] == "4"
+        body = b'{"inputs": ["a fox", "a dog"]}'
+        assert await response.read() == Twin().run(Kind.EMBED, JSON, body).body
+
+
+async def test_elser(client: Client) -> None:
+    async with client.post("/elser", json={"inputs": ["a fox"]}) as response:
+        assert response.status == 200
+        assert await response.json() == [{"fox": 1.0, "a": 0.125}]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("path", ["/", "/health"])
+async def test_health(client: Client, method: str, path: str) -> None:
+    async with client.request(method, path) as response:
+        assert response.status == 200
+        assert await response.read() == b""
+
+
+async def test_info(client: Client) -> None:
+    async with client.get("/info") as response:
+        assert response.status == 200
+        assert (await response.json())["version"] == "1.9.3"
+
+
+async def test_unknown_path_is_an_empty_404(client: Client) -> None:
+    async with client.post("/v1/a%20b/c", json={}) as response:
+        assert response.status == 404
+        assert await response.read() == b""
+
+
+async def test_wrong_method_is_an_empty_405_with_allow(client: Client) -> None:
+    async with client.put("/", json={}) as response:
+        assert response.status == 405
+        assert response.headers["Allow"] == "GET,HEAD,POST"
+        assert await response.read() == b""
+
+
+async def test_an_error_is_text_or_json_as_in_tei(client: Client) -> None:
+    async with client.post("/embed", data=b"{", headers=JSON) as response:
+        assert response.status == 400
+        assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
+        assert await response.text() == (
+            "Failed to parse the request body as JSON: "
+            "EOF while parsing an object at line 1 column 1"
+        )
+    async with client.post("/embed", json={"inputs": ""}) as response:
+        assert response.status == 400
+        assert response.headers["Content-Type"] == "application/json"
+        assert await response.json() == {
+            "error": "Input validation error: `inputs` cannot be empty",
+            "error_type": "Empty",
+        }
+
+
+async def test_a_missing_content_type_is_415(client: Client) -> None:
+    skip = ["Content-Type"]
+    async with client.post("/embed", data=b"{}", skip_auto_headers=skip) as response:
+        assert response.status == 415
+
+
+async def test_the_key_is_asked_for(locked: Client) -> None:
+    async with locked.post("/embed", json={"inputs": "a"}) as response:
+        assert response.status == 401
+        assert await response.read() == b""
+    headers = {"Authorization": "Bearer key"}
+    async with locked.post("/embed", json={"inputs": "a"}, headers=headers) as response:
+        assert response.status == 200
+    async with locked.get("/health") as response:
+        assert response.status == 200
+
+
+async def test_a_large_body_is_answered(client: Client) -> None:
+    async with client.post("/embed", json={"inputs": ["word " * 1_000] * 32}) as response:
+        assert response.status == 200
+        assert len(await response.json()) == 32
+
+
+async def test_a_chunked_body_is_answered(client: Client) -> None:
+    async def body() -> AsyncIterator[bytes]:
+        for part in (b'{"inputs"', b':"a', b' fox"}'):
+            yield part
+            await asyncio.sleep(0)
+
+    async with client.post("/embed", data=body(), headers=JSON) as response:
+        assert response.status == 200
+        assert len((await response.json())[0]) == 384
+
+
+async def test_a_body_over_the_limit_is_413(aiohttp_client: AiohttpClient) -> None:
+    client = await aiohttp_client(make_twin_app(Twin(payload_limit=100_000)))
+    body = orjson.dumps({"inputs": "a" * 100_000})
+    async with client.post("/embed", data=body, headers=JSON) as response:
+        assert response.status == 413
+        assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
+        assert await response.read() == b"Failed to buffer the request body: length limit exceeded"
+
+
+async def test_a_key_is_asked_for_before_the_size_is_looked_at(
+    aiohttp_client: AiohttpClient,
+) -> None:
+    client = await aiohttp_client(make_twin_app(Twin(payload_limit=10, api_key="key")))
+    async with client.post("/embed", data=b"x" * 100, headers=JSON) as response:
+        assert response.status == 401
+
+
+async def test_many_at_once_are_answered_each_with_its_own(client: Client) -> None:
+    async def tokens(count: int) -> str:
+        text = " ".join(f"w{index}" for index in range(count))
+        async with client.post("/embed", json={"inputs": [text] * 20}) as response:
+            await response.read()
+            return response.headers["x-compute-tokens"]
+
+    counts = [1, 400, 2, 300, 3, 200]
+    expected = [str(20 * count) for count in counts]
+    assert await asyncio.gather(*map(tokens, counts)) == expected

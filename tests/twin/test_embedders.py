@@ -1,0 +1,31 @@
+import subprocess
+import sys
+from pathlib import Path
+
+from esinfer.twin.embedders import hashing_embedder
+
+
+def test_the_twin_is_imported_without_numpy() -> None:
+    """Starting up must not wait for numpy: the first text loads it."""
+    code = (
+        "import sys, esinfer.twin.app, esinfer.twin.tei as tei\n"
+        "twin = tei.Twin()\n"
+        "request = tei.TwinRequest(method='GET', path='/info', headers={})\n"
+        "print(twin.answer(request).status, 'numpy' in sys.modules)\n"
+        "twin.run(tei.Kind.EMBED, {'content-type': 'application/json'}, b'{\"inputs\": \"a\"}')\n"
+        "print('numpy' in sys.modules)"
+    )
+    ran = subprocess.run(  # noqa: S603 -- our own interpreter
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert ran.stdout.split() == ["200", "False", "True"]
+
+
+def test_one_embedder_for_each_length() -> None:
+    assert hashing_embedder(8) is hashing_embedder(8)
+    assert hashing_embedder(8).dimensions == 8
