@@ -46,7 +46,7 @@ def _member(key: object, value: object) -> str:
 
 def double(value: float) -> str:
     """Print a float64 as ``Double.toString`` does: ``9.0``, ``1.0E7``."""
-    return _notation(repr(value))
+    return _notation(repr(value), _SMALLEST_DOUBLE)
 
 
 def class_name(value: object) -> str:
@@ -100,21 +100,24 @@ def _print_each(values: NDArray[float32]) -> bytes:
 
 
 def _float(value: float32) -> str:
-    printed = _notation(str(value))
+    printed = _notation(str(value), _SMALLEST_FLOAT)
     return printed if isfinite(value) else f'"{printed}"'
 
 
 def _rewrite(match: re.Match[bytes]) -> bytes:
-    return _notation(match[0].decode("ascii")).encode("ascii")
+    return _notation(match[0].decode("ascii"), _SMALLEST_FLOAT).encode("ascii")
 
 
-_TWO_DIGIT_POWER = -43
-"""Up to this power Java prints two digits of a subnormal where one would do."""
-_SMALLEST = 2.0**-149
+_SMALLEST_FLOAT = 2.0**-149
+_SMALLEST_DOUBLE = 2.0**-1074
 
 
-def _notation(shortest: str) -> str:
-    """Put shortest round-trip digits into Java's notation."""
+def _notation(shortest: str, smallest: float) -> str:
+    """Put shortest round-trip digits into Java's notation.
+
+    Where one digit would do, Java takes the nearest two that read back the same; they
+    differ for the first hundred multiples of the type's ``smallest`` number only.
+    """
     if shortest in ("inf", "-inf", "nan"):
         return {"inf": "Infinity", "-inf": "-Infinity", "nan": "NaN"}[shortest]
     sign = "-" if shortest.startswith("-") else ""
@@ -126,8 +129,9 @@ def _notation(shortest: str) -> str:
     leading = len(whole + fraction) - len(digits)
     power = int(exponent or 0) + len(whole) - leading - 1
     digits = digits.rstrip("0")
-    if len(digits) == 1 and power <= _TWO_DIGIT_POWER:
-        return sign + f"{round(float(shortest.lstrip('-')) / _SMALLEST) * _SMALLEST:.1e}".upper()
+    steps = float(shortest.lstrip("-")) / smallest
+    if len(digits) == 1 and steps < 100:
+        return sign + f"{round(steps) * smallest:.1e}".upper()
     if -3 <= power < 7:
         return sign + _plain(digits, power)
     return f"{sign}{digits[0]}.{digits[1:] or '0'}E{power}"

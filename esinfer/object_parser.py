@@ -1,0 +1,301 @@
+"""marshmallow schemas that fail the way Elasticsearch's ObjectParser fails.
+
+ObjectParser reads keys in order and stops at the first problem, which it
+reports with line and column. marshmallow collects them all; the schema here
+picks the one that stands first in the document and asks for its place only
+then, so that a valid body pays nothing.
+
+Source: rest.md sections 6.2 and 7.5, hugging_face.md section 1.3.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar, cast
+
+from marshmallow import RAISE, Schema, ValidationError, fields
+
+from esinfer import java
+from esinfer.errors import (
+    ElasticsearchError,
+    IllegalArgument,
+    IllegalState,
+    NumberFormat,
+    XContentParseError,
+)
+from esinfer.json_reader import Place, Token, WireFloat, locate
+from esinfer.similar import did_you_mean
+
+Text = Callable[[], bytes]
+"""Gives the JSON text in which places are counted."""
+
+T = TypeVar("T")
+
+STRING = frozenset({Token.VALUE_STRING})
+NUMBER = frozenset({Token.VALUE_NUMBER, Token.VALUE_STRING})
+BOOLEAN = frozenset({Token.VALUE_BOOLEAN, Token.VALUE_STRING})
+OBJECT = frozenset({Token.START_OBJECT})
+STRING_ARRAY = frozenset({Token.START_ARRAY, Token.VALUE_STRING})
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with a field, before its place is known."""
+
+    text: str
+    cause: ElasticsearchError | Nested | None = None
+    at_key: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Nested:
+    """The problem of a parser inside a field."""
+
+    parser: str
+    key: str
+    problem: Problem
+
+
+def invalid(problem: Problem) -> ValidationError:
+    """Hand a problem to marshmallow."""
+    return ValidationError([problem])
+
+
+def token_of(value: object) -> Token:
+    """The token that a JSON value starts with."""
+    if value is None:
+        return Token.VALUE_NULL
+    if isinstance(value, bool):
+        return Token.VALUE_BOOLEAN
+    if isinstance(value, str):
+        return Token.VALUE_STRING
+    if isinstance(value, dict):
+        return Token.START_OBJECT
+    return Token.START_ARRAY if isinstance(value, list) else Token.VALUE_NUMBER
+
+
+class ObjectParser(Schema):
+    """A schema with a parser's name; load bodies with ``parse``."""
+
+    parser_name: ClassVar[str]
+
+    class Meta:
+        unknown = RAISE
+
+    def parse(self, value: object, text: Text) -> Any:
+        """Load ``value``; the first problem in document order is raised."""
+        if not isinstance(value, dict):
+            found = f"Expected {Token.START_OBJECT} but was: {token_of(value)}"
+            raise _place(self.parser_name, (), Problem(found), text())
+        try:
+            return self.load(value)
+        except ValidationError as error:
+            problems = cast("Mapping[str, Sequence[object]]", error.messages)
+        raise self._first(problems, value, text)
+
+    def missing(self, names: Sequence[str]) -> ElasticsearchError:
+        """The error for required fields that are absent."""
+        return IllegalArgument(reason=f"Required [{', '.join(names)}]")
+
+    def find_problem(
+        self, problems: Mapping[str, Sequence[object]], value: Mapping[str, object]
+    ) -> tuple[str, Problem] | None:
+        """The key that fails first in the document, and what is wrong with it."""
+        for key in value:
+            if key in problems:
+                (first, *_) = problems[key]
+                return key, first if isinstance(first, Problem) else self._unknown(key)
+        return None
+
+    def _first(
+        self, problems: Mapping[str, Sequence[object]], value: Mapping[str, object], text: Text
+    ) -> ElasticsearchError:
+        found = self.find_problem(problems, value)
+        if found is None:
+            return self.missing(list(problems))
+        key, problem = found
+        return _place(self.parser_name, (key,), problem, text())
+
+    def _unknown(self, key: str) -> Problem:
+        hint = did_you_mean(key, self.fields)
+        return Problem(f"unknown field [{key}]{hint and ' ' + hint}", at_key=True)
+
+
+def _place(parser: str, path: tuple[str, ...], problem: Problem, data: bytes) -> XContentParseError:
+    key, value = locate(data, path)
+    place: Place = key if problem.at_key else value
+    error = XContentParseError(
+        line=place.line, column=place.column, problem=f"[{parser}] {problem.text}"
+    )
+    cause = problem.cause
+    if isinstance(cause, Nested):
+        error.__cause__ = _place(cause.parser, (*path, cause.key), cause.problem, data)
+    else:
+        error.__cause__ = cause
+    return error
+
+
+class WireField(fields.Field[T], Generic[T]):
+    """A field that takes certain tokens and may refuse the value in Java's words."""
+
+    tokens: ClassVar[frozenset[Token]]
+
+    def deserialize(
+        self,
+        value: object,
+        attr: str | None = None,
+        data: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        if value is None:  # marshmallow would answer for the field; ObjectParser names the token
+            return self._deserialize(value, attr, data, **kwargs)
+        return super().deserialize(value, attr, data, **kwargs)
+
+    def _deserialize(
+        self,
+        value: object,
+        attr: str | None,
+        data: Mapping[str, Any] | None,  # noqa: ARG002 - marshmallow's signature
+        **kwargs: Any,  # noqa: ARG002 - marshmallow's signature
+    ) -> T:
+        token = token_of(value)
+        if token not in self.tokens:
+            raise invalid(Problem(f"{attr} doesn't support values of type: {token}"))
+        try:
+            return self.read(value)
+        except ElasticsearchError as cause:
+            raise invalid(Problem(f"failed to parse field [{attr}]", cause)) from cause
+
+    def read(self, value: Any) -> T:
+        """Turn a value of the declared tokens into the field's; raise to refuse it."""
+        raise NotImplementedError
+
+
+class TextField(WireField[str]):
+    tokens = STRING
+
+    def read(self, value: str) -> str:
+        return value
+
+
+class MapField(WireField[dict[str, object]]):
+    tokens = OBJECT
+
+    def read(self, value: dict[str, object]) -> dict[str, object]:
+        return value
+
+
+class BooleanField(WireField[bool]):
+    tokens = BOOLEAN
+
+    def read(self, value: bool | str) -> bool:
+        if isinstance(value, bool):
+            return value
+        if value in ("true", "false"):
+            return value == "true"
+        raise IllegalArgument(
+            reason=f"Failed to parse value [{value}] as only [true] or [false] are allowed."
+        )
+
+
+class IntegerField(WireField[int]):
+    """An int or long; like Java's it takes numbers in strings and drops fractions."""
+
+    tokens = NUMBER
+    bits: ClassVar[int] = 32
+    java_name: ClassVar[str] = "an integer"
+
+    def read(self, value: float | str) -> int:
+        try:
+            number = value if type(value) is int else _whole(value)
+        except ValueError:
+            raise NumberFormat(text=value) from None
+        except OverflowError:
+            number = 1 << self.bits  # beyond any double, so beyond the range too
+        if not -(2 ** (self.bits - 1)) <= number < 2 ** (self.bits - 1):
+            text = value.text if isinstance(value, WireFloat) else value
+            raise IllegalArgument(reason=f"Value [{text}] is out of range for {self.java_name}")
+        return number
+
+
+_DECIMAL = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?\s*", re.ASCII | re.IGNORECASE)
+
+
+def _whole(value: float | str) -> int:
+    """A number's whole part; of texts only what Java reads, which ``1_0`` is not."""
+    if isinstance(value, str):
+        if not _DECIMAL.fullmatch(value):
+            raise ValueError(value)
+        with suppress(ValueError):
+            return int(value)
+    return int(float(value))
+
+
+class LongField(IntegerField):
+    bits = 64
+    java_name = "a long"
+
+
+class StringsField(WireField[tuple[str, ...]]):
+    """A string or an array of scalars, each taken as its text."""
+
+    tokens = STRING_ARRAY
+
+    def read(self, value: str | list[object]) -> tuple[str, ...]:
+        if isinstance(value, str):
+            return (value,)
+        if all(type(item) is str for item in value):
+            return tuple(cast("list[str]", value))
+        return tuple(_texts(value))
+
+
+def _texts(items: Iterable[object]) -> Iterable[str]:
+    for item in items:
+        token = token_of(item)
+        if token is Token.START_ARRAY:
+            raise IllegalState(reason=f"expected value but got [{token}]")
+        if token in (Token.VALUE_NULL, Token.START_OBJECT):
+            raise IllegalState(reason=f"Can't get text on a {token}")
+        yield item.text if isinstance(item, WireFloat) else java.text(item)
+
+
+class NestedField(WireField[T]):
+    """An object read by a parser of its own; its problem becomes the cause."""
+
+    tokens = OBJECT
+
+    def __init__(self, parser: ObjectParser, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.parser = parser
+
+    def _deserialize(
+        self,
+        value: object,
+        attr: str | None,
+        data: Mapping[str, Any] | None,
+        **kwargs: Any,
+    ) -> T:
+        try:
+            return super()._deserialize(value, attr, data, **kwargs)
+        except ValidationError as error:
+            if not isinstance(error.messages, dict):
+                raise
+            found = self.parser.find_problem(error.messages, cast("dict[str, object]", value))
+            raise invalid(self._wrap(attr, found, error.messages)) from error
+
+    def _wrap(
+        self,
+        attr: str | None,
+        found: tuple[str, Problem] | None,
+        messages: Mapping[str, object],
+    ) -> Problem:
+        text = f"failed to parse field [{attr}]"
+        if found is None:
+            return Problem(text, self.parser.missing(list(messages)))
+        return Problem(text, Nested(self.parser.parser_name, *found))
+
+    def read(self, value: dict[str, object]) -> T:
+        return cast("T", self.parser.load(value))

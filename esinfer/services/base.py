@@ -1,0 +1,63 @@
+"""What a provider is: a value with plain functions, no subclass, no I/O.
+
+A task that a service does not support is an absent key of ``Service.tasks``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from esinfer.endpoints import InferenceEndpoint, ServiceSettings
+from esinfer.services.settings import ServiceSettingsParser, UpdateParser
+from esinfer.tasks import Request, Result, TaskType
+from esinfer.upstream import UpstreamRequest, UpstreamResponse
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One task of a service.
+
+    ``settings`` and ``update`` read ``service_settings`` of a PUT and of an
+    ``_update``. ``probe`` is the request of the validation call. ``measure``
+    completes the settings with what the validation call's result shows.
+    ``accept`` refuses requests before anything is sent; ``check`` raises for
+    an error status; ``parse`` turns a good answer into a result.
+    ``character_limit`` is the length in UTF-16 units to which each text is
+    cut before sending, None for no cut.
+    """
+
+    settings: ServiceSettingsParser
+    update: UpdateParser
+    probe: Request
+    accept: Callable[[InferenceEndpoint, Any], None]
+    build: Callable[[InferenceEndpoint, Any], UpstreamRequest]
+    check: Callable[[InferenceEndpoint, UpstreamResponse], None]
+    parse: Callable[[Any, UpstreamResponse], Result]
+    character_limit: Callable[[InferenceEndpoint], int | None] = lambda _endpoint: None
+    measure: Callable[[ServiceSettings, Result], ServiceSettings] = lambda settings, _result: (
+        settings
+    )
+    chunks: bool = False
+    streams: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """A provider integration.
+
+    ``label`` is its display name, ``provider`` the name that errors use;
+    ``hidden`` services work but are not listed by ``_services``.
+    """
+
+    name: str
+    label: str
+    provider: str
+    tasks: Mapping[TaskType, Task]
+    hidden: bool = False
+
+    @property
+    def streaming_tasks(self) -> list[TaskType]:
+        """The task types that ``_stream`` answers."""
+        return [task_type for task_type, task in self.tasks.items() if task.streams]

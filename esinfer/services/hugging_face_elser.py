@@ -1,0 +1,21 @@
+"""The ``hugging_face_elser`` service: ELSER-like sparse vectors from Hugging Face.
+
+The older name of ``hugging_face``'s sparse_embedding, kept by Elasticsearch
+and hidden from its catalogue. Same settings, requests and answers; its API is
+a custom handler's at the endpoint's ``url``. Contract: hugging_face.md
+section 0.
+"""
+
+from __future__ import annotations
+
+from esinfer.services.base import Service
+from esinfer.services.hugging_face import SPARSE_EMBEDDING
+from esinfer.tasks import TaskType
+
+SERVICE = Service(
+    name="hugging_face_elser",
+    label="Hugging Face ELSER",
+    provider="Hugging Face",
+    tasks={TaskType.SPARSE_EMBEDDING: SPARSE_EMBEDDING},
+    hidden=True,
+)

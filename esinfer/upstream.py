@@ -1,0 +1,176 @@
+"""The one seam to the provider's HTTP API: a request out, a response in.
+
+``Transport`` is what an inference sends through; ``HttpTransport`` is aiohttp,
+the twin's is in process. Every foreign exception is mapped here, by one
+table, into the errors that Elasticsearch's HTTP client would give.
+
+Source: hugging_face.md sections 2, 5 and 5.3.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import aiohttp
+from yarl import URL
+
+from esinfer.errors import (
+    ConnectError,
+    ConnectionClosed,
+    ConnectTimeout,
+    ElasticsearchError,
+    HttpClientFailed,
+    InvalidHost,
+    IoError,
+    ResponseTooLarge,
+    TlsError,
+)
+from esinfer.tasks import TaskType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamRequest:
+    """A POST to the provider, complete; ``headers`` hold the key and stay out of ``repr``."""
+
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes
+    task_type: TaskType
+    inference_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamResponse:
+    """The provider's whole answer, unpacked if it was compressed."""
+
+    status: int
+    body: bytes
+
+
+class Transport(Protocol):
+    """Sends one request; raises an ElasticsearchError when no answer came."""
+
+    async def send(self, request: UpstreamRequest) -> UpstreamResponse:
+        """The upstream's answer, whatever its status."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpSettings:
+    """Limits of the HTTP client; seconds and bytes."""
+
+    connect_timeout: float
+    max_response_size: int
+    max_total_connections: int
+    max_route_connections: int
+
+
+def make_session(settings: HttpSettings) -> aiohttp.ClientSession:
+    """The app's one client session. Only the request's timeout bounds a slow upstream."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(
+            limit=settings.max_total_connections,
+            limit_per_host=settings.max_route_connections,
+        ),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=settings.connect_timeout),
+        cookie_jar=aiohttp.DummyCookieJar(),
+    )
+
+
+class HttpTransport:
+    """Sends over HTTP to exactly the request's url; redirects are not followed."""
+
+    def __init__(self, session: aiohttp.ClientSession, settings: HttpSettings) -> None:
+        self._session = session
+        self._limit = settings.max_response_size
+
+    async def send(self, request: UpstreamRequest) -> UpstreamResponse:
+        try:
+            async with self._session.post(
+                _address(request.url),
+                data=request.body,
+                headers=request.headers,
+                allow_redirects=False,
+            ) as response:
+                return UpstreamResponse(status=response.status, body=await self._read(response))
+        except (aiohttp.ClientError, OSError, ValueError, EOFError) as error:
+            raise map_transport_error(error, request) from error
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        chunks: list[bytes] = []
+        size = 0
+        async for chunk in response.content.iter_any():
+            size += len(chunk)
+            if size > self._limit:
+                response.close()
+                raise ResponseTooLarge(limit=self._limit)
+            chunks.append(chunk)
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _address(url: str) -> URL:
+    """The url byte for byte, but for user information: the key is sent, nothing else.
+
+    An empty query loses its question mark. ValueError if there is nothing to call.
+    """
+    address = URL(url, encoded=True)
+    if address.scheme not in ("http", "https") or not address.raw_host:
+        raise ValueError("not the address of an HTTP server")
+    has_user = address.raw_user is not None or address.raw_password is not None
+    return address.with_user(None) if has_user else address
+
+
+ErrorMapper = Callable[[BaseException, UpstreamRequest], ElasticsearchError]
+
+
+def _io(kind: type[IoError], reason: str) -> ErrorMapper:
+    return lambda _error, _request: kind(reason=reason)
+
+
+def _connect(error: BaseException, _request: UpstreamRequest) -> ElasticsearchError:
+    number = error.errno if isinstance(error, OSError) else None
+    return ConnectError(reason=os.strerror(number) if number else "Connection refused")
+
+
+def _invalid_host(_error: BaseException, request: UpstreamRequest) -> ElasticsearchError:
+    return InvalidHost(url=request.url)
+
+
+def _unsendable(_error: BaseException, request: UpstreamRequest) -> ElasticsearchError:
+    return HttpClientFailed(inference_id=request.inference_id)
+
+
+TRANSPORT_ERRORS: Mapping[type[BaseException], ErrorMapper] = {
+    aiohttp.ClientConnectorDNSError: _invalid_host,
+    aiohttp.ClientSSLError: _io(TlsError, "TLS handshake failed"),
+    aiohttp.ServerFingerprintMismatch: _io(TlsError, "TLS fingerprint mismatch"),
+    aiohttp.ServerTimeoutError: _io(ConnectTimeout, "Connection timed out"),
+    aiohttp.ClientConnectorError: _connect,
+    aiohttp.ClientOSError: _io(IoError, "Connection reset by peer"),
+    aiohttp.ServerDisconnectedError: _io(ConnectionClosed, "Connection closed by peer"),
+    aiohttp.ServerConnectionError: _io(ConnectionClosed, "Connection closed by peer"),
+    aiohttp.ClientConnectionError: _io(ConnectionClosed, "Connection is closed"),
+    aiohttp.ClientPayloadError: _io(
+        ConnectionClosed, "Premature end of the response body, or one that cannot be decoded"
+    ),
+    aiohttp.ClientResponseError: _io(IoError, "The response is not valid HTTP"),
+    aiohttp.InvalidURL: _unsendable,
+    aiohttp.ClientError: _io(IoError, "The request could not be sent"),
+    OSError: _io(IoError, "Connection reset by peer"),
+    ValueError: _unsendable,
+    EOFError: _io(ConnectionClosed, "Connection closed by peer"),
+}
+"""The mapping, most specific class wins; a test walks aiohttp's exceptions through it."""
+
+
+def map_transport_error(error: BaseException, request: UpstreamRequest) -> ElasticsearchError:
+    """The Elasticsearch error for a failure of the transport.
+
+    Reasons are fixed texts: what libraries say may quote headers.
+    """
+    for kind in type(error).__mro__:
+        if kind in TRANSPORT_ERRORS:
+            return TRANSPORT_ERRORS[kind](error, request)
+    raise TypeError(f"unmapped transport error {type(error).__name__}") from error
