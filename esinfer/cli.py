@@ -1,0 +1,200 @@
+"""The command line: ``esinfer serve``, ``esinfer mock`` and ``esinfer twin``.
+
+What a command needs to run is imported when it runs, so that ``--help`` and a
+wrong option are answered at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from esinfer import __version__, logs
+from esinfer.config import Config, ConfigError, load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from aiohttp import web
+
+_SERVE = """\
+Run the inference server: Elasticsearch's inference API over HTTP. It calls the
+real url of every inference endpoint."""
+_MOCK = """\
+Run the inference server for tests: the same API, but nothing leaves the
+process. The built-in Hugging Face twin answers every upstream request,
+whatever its url."""
+_TWIN = """\
+Run the Hugging Face twin alone, over HTTP: an offline stand-in for a Hugging
+Face endpoint or a text-embeddings-inference server."""
+_SETTINGS = """\
+Settings come from, the later the stronger: built-in defaults, the file given
+with --conf, environment variables ESINFER_SECTION__KEY, --set, and the other
+options. conf/esinfer.toml lists them all.
+
+SIGTERM and SIGINT stop the server: requests in flight finish first. Exit
+status: 0 when stopped so, 2 for a wrong option, a wrong configuration or an
+address that cannot be listened on."""
+_EXAMPLES = """\
+examples:
+  esinfer mock                               the server for tests, on port 9200
+  esinfer serve --host 0.0.0.0 --port 9300   the server, reachable from outside
+  esinfer mock --set inference.retry_initial_delay=10ms
+
+`esinfer COMMAND --help` explains a command's options."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Answers a wrong option with one line and where to read on."""
+
+    def error(self, message: str) -> NoReturn:
+        line = f"{self.prog}: {message} (see `{self.prog} --help`)"
+        self.exit(2, f"{line if line.isprintable() else ascii(line)[1:-1]}\n")
+
+
+def _host(text: str) -> str:
+    if not text or not text.isprintable() or " " in text:
+        raise argparse.ArgumentTypeError(f"must be an address or host name, got {text!r}")
+    return text
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 to 65535, got {text!r}")
+    return int(text)
+
+
+def _parser() -> _Parser:
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = _Parser(
+        prog="esinfer",
+        description="Elasticsearch's inference API as a standalone server.",
+        epilog=_EXAMPLES,
+        formatter_class=raw,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"esinfer {__version__}")
+    parser.set_defaults(parser=parser)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
+    servers = [
+        ("serve", "run the inference server", _SERVE, 9200),
+        ("mock", "run the inference server for tests, with the twin behind it", _MOCK, 9200),
+        ("twin", "run the Hugging Face twin alone", _TWIN, 8080),
+    ]
+    for name, summary, description, port in servers:
+        command = commands.add_parser(
+            name,
+            help=summary,
+            description=description,
+            epilog=_SETTINGS,
+            formatter_class=raw,
+            allow_abbrev=False,
+        )
+        _add_server_options(command, port)
+        command.set_defaults(parser=command, run=_run_server, defaults={"server.port": port})
+    return parser
+
+
+def _add_server_options(parser: argparse.ArgumentParser, port: int) -> None:
+    parser.add_argument("--host", type=_host, help="address to listen on (default: 127.0.0.1)")
+    parser.add_argument(
+        "--port", type=_port, help=f"port to listen on, 0 for any free one (default: {port})"
+    )
+    parser.add_argument(
+        "--conf", type=Path, metavar="FILE", help="TOML file with settings (default: none)"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="SECTION.KEY=VALUE",
+        help="one setting, such as server.shutdown_timeout=5s; may be repeated",
+    )
+    parser.add_argument(
+        "--log-format",
+        choices=("text", "json"),
+        help="of the started line and of the log on standard error (default: text)",
+    )
+
+
+def _config(args: argparse.Namespace, environ: Mapping[str, str]) -> Config:
+    options = {
+        "server.host": args.host,
+        "server.port": args.port,
+        "logging.format": args.log_format,
+    }
+    given = [f"{name}={value}" for name, value in options.items() if value is not None]
+    return load(args.conf, environ, [*args.set, *given], args.defaults)
+
+
+def _run_server(args: argparse.Namespace) -> int:
+    config = _config(args, os.environ)
+    logs.configure(config.logging.format, config.logging.level)
+
+    import asyncio  # noqa: PLC0415 -- heavy, as below
+
+    from esinfer.serving import ListenError  # noqa: PLC0415
+
+    try:
+        asyncio.run(_serve(args.command, config))
+    except ListenError as error:
+        return _refuse(error)
+    return 0
+
+
+async def _serve(command: str, config: Config) -> None:
+    from esinfer.serving import STOP_SIGNALS, serve  # noqa: PLC0415
+
+    app, make_runner = _application(command, config)
+    await serve(
+        app,
+        command=command,
+        host=config.server.host,
+        port=config.server.port,
+        shutdown_timeout=config.server.shutdown_timeout,
+        log_format=config.logging.format,
+        make_runner=make_runner,
+    )
+    # Whoever signals twice must not kill what is already on its way to status 0.
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+
+
+def _application(
+    command: str, config: Config
+) -> tuple[web.Application, Callable[..., web.AppRunner]]:
+    """The application of a command, and what makes its runner."""
+    from esinfer.app import make_app, make_twin  # noqa: PLC0415
+
+    if command == "twin":
+        from aiohttp.web import AppRunner  # noqa: PLC0415
+
+        return make_twin(config), AppRunner
+
+    from esinfer.api.protocol import make_runner  # noqa: PLC0415
+
+    return make_app(config, mode="mock" if command == "mock" else "serve"), make_runner
+
+
+def _refuse(error: Exception) -> int:
+    print(f"esinfer: {error}", file=sys.stderr)  # noqa: T201 -- for whoever typed the command
+    return 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; the exit status. A wrong option raises SystemExit(2), as argparse does."""
+    parser = _parser()
+    args, unknown = parser.parse_known_args(argv)
+    if unknown:
+        args.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    if args.command is None:
+        parser.print_help(sys.stderr)
+        return 2
+    try:
+        status: int = args.run(args)
+    except ConfigError as error:
+        return _refuse(error)
+    return status
