@@ -1,0 +1,128 @@
+"""Request bodies: bytes off the wire into a JSON value.
+
+aiohttp would answer a broken ``Content-Encoding`` by itself, so it does not
+unpack; we do. Source: rest.md sections 2.1, 7.6 and 7.7.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from aiohttp import hdrs, http_exceptions, web
+
+from esinfer.api.media import Form
+from esinfer.errors import (
+    BodyRequired,
+    DecompressionError,
+    MalformedHttp,
+    PayloadTooLarge,
+    XContentParseError,
+)
+from esinfer.json_reader import NOTHING, read_first_value
+
+MAX_CONTENT_LENGTH = web.AppKey("max_content_length", int)
+BODY_FORM = web.RequestKey("body_form", Form)
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A parsed body, and the JSON text in which places of errors are counted."""
+
+    value: object
+    text: Callable[[], bytes]
+
+
+async def read_bytes(request: web.Request) -> bytes:
+    """The whole body, unpacked; PayloadTooLarge over the limit, packed or not."""
+    limit = request.app[MAX_CONTENT_LENGTH]
+    if (request.content_length or 0) > limit:
+        raise PayloadTooLarge
+    try:
+        data = await request.read()
+    except web.HTTPRequestEntityTooLarge as error:
+        raise PayloadTooLarge from error
+    except (ConnectionError, http_exceptions.HttpProcessingError, web.RequestPayloadError) as error:
+        raise MalformedHttp(problem="the body breaks off") from error
+    coding = request.headers.get(hdrs.CONTENT_ENCODING, "").strip().lower()
+    if coding in _WINDOW_BITS and data:
+        return _unpack(data, coding, limit)
+    return data
+
+
+_WINDOW_BITS = {
+    "gzip": zlib.MAX_WBITS | 16,
+    "x-gzip": zlib.MAX_WBITS | 16,
+    "deflate": zlib.MAX_WBITS,
+}
+
+
+def _unpack(data: bytes, coding: str, limit: int) -> bytes:
+    unpacker = zlib.decompressobj(_WINDOW_BITS[coding])
+    try:
+        unpacked = unpacker.decompress(data, limit + 1)
+    except zlib.error as error:
+        raise DecompressionError(coding=coding.upper()) from error
+    if len(unpacked) > limit:
+        raise PayloadTooLarge
+    if not unpacker.eof:
+        raise DecompressionError(coding=coding.upper())
+    return unpacked
+
+
+async def required_bytes(request: web.Request) -> bytes:
+    """The body; BodyRequired if there is none."""
+    data = await read_bytes(request)
+    if not data:
+        raise BodyRequired
+    return data
+
+
+def parse(request: web.Request, data: bytes) -> Body:
+    """The first value of the body, whatever follows it."""
+    if request.get(BODY_FORM, Form.JSON) is Form.YAML:
+        value = _read_yaml(data)
+        return Body(value, lambda: orjson.dumps(value))
+    value = read_first_value(data)
+    return Body(None if value is NOTHING else value, lambda: data)
+
+
+def parse_map(request: web.Request, data: bytes) -> dict[str, object]:
+    """The body where Elasticsearch reads a plain map: what is no object is an empty one."""
+    value = parse(request, data).value
+    return value if isinstance(value, dict) else {}
+
+
+def _read_yaml(data: bytes) -> object:
+    import yaml  # noqa: PLC0415 - rarely sent, and not at start-up
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        _check_plain_yaml(data, loader)
+        value = yaml.load(data, loader)  # noqa: S506 - both are safe
+        return orjson.loads(orjson.dumps(value))  # dates become texts
+    except (yaml.YAMLError, TypeError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        raise XContentParseError(
+            line=mark.line + 1 if mark else 1,
+            column=mark.column + 1 if mark else 1,
+            problem=getattr(error, "problem", None) or "The body is no YAML that JSON can hold",
+        ) from error
+
+
+_MAX_YAML_DEPTH = 100
+
+
+def _check_plain_yaml(data: bytes, loader: Any) -> None:
+    """Refuse aliases, a few of which can stand for gigabytes, and what is nested very deep."""
+    import yaml  # noqa: PLC0415 - as above
+
+    depth = 0
+    for event in yaml.parse(data, loader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if isinstance(event, yaml.AliasEvent) or depth > _MAX_YAML_DEPTH:
+            raise yaml.YAMLError("no plain YAML")

@@ -1,0 +1,151 @@
+"""The middleware: what every request has in common, success and error alike.
+
+It settles the form of body and answer, and it alone turns exceptions into
+bodies. The order of its checks is Elasticsearch's: escapes, media types,
+route, content type. Source: rest.md sections 2.1, 7.2, 7.3, 7.7 and 9.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Awaitable, Callable
+
+from aiohttp import hdrs, web
+
+from esinfer.api import media
+from esinfer.api.body import BODY_FORM, MAX_CONTENT_LENGTH
+from esinfer.api.parameters import Parameters, check_escapes
+from esinfer.api.responses import PRODUCT, SHAPE, Shape, respond_error
+from esinfer.errors import (
+    ElasticsearchError,
+    IllegalArgument,
+    IllegalState,
+    PayloadTooLarge,
+    RouterError,
+)
+
+logger = logging.getLogger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+ANY_SLASHES = "_"
+"""Name of the part of a route's pattern that takes trailing slashes; no parameter."""
+
+PARAMETERS = web.RequestKey("parameters", Parameters)
+_OPAQUE_ID = "X-Opaque-Id"
+
+
+@web.middleware
+async def elasticsearch(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Wrap every handler; see the module."""
+    try:
+        _prepare(request)
+        return await handler(request)
+    except web.HTTPException as error:
+        return _router_answer(request, error)
+    except PayloadTooLarge:
+        response = web.Response(status=413)
+        response.force_close()
+        return response
+    except Exception as error:  # noqa: BLE001 - what is nobody's doing is logged there
+        return respond_error(request, _wire_error(request, error))
+
+
+def _wire_error(request: web.Request, error: Exception) -> ElasticsearchError | RouterError:
+    """The error to answer with; what is no error of ours is a defect of ours."""
+    if isinstance(error, ElasticsearchError | RouterError):
+        return error
+    if isinstance(error, RecursionError):
+        return IllegalArgument(reason="the request is nested too deeply")
+    logger.error("%s %s failed", request.method, request.path, exc_info=error)
+    return IllegalState(reason=f"esinfer failed with {type(error).__name__}; see its log")
+
+
+def _prepare(request: web.Request) -> None:
+    target = request.raw_path
+    if "%" in target:
+        check_escapes(target)
+    path, _, query = target.partition("#")[0].partition("?")
+    parameters = Parameters(path, query, request.match_info.keys() - {ANY_SLASHES})
+    request[PARAMETERS] = parameters
+    has_body = request.body_exists and request.content_length != 0
+    content_type = request.headers.get(hdrs.CONTENT_TYPE)
+    forms = media.negotiate(
+        content_type if _is_stream(request.method, path) else request.headers.get(hdrs.ACCEPT),
+        content_type,
+        parameters.text("format"),
+        has_body=has_body,
+    )
+    request[SHAPE] = _shape(parameters, forms)
+    error = request.match_info.http_exception
+    if error is not None:
+        raise error
+    if has_body:
+        media.check_body_form(forms.body, content_type)
+        request[BODY_FORM] = forms.body or media.Form.JSON
+    media.check_answer_form(forms.answer)
+
+
+def _is_stream(method: str, path: str) -> bool:
+    """Whatever ``Accept`` says, the answer is an event stream (clients.md section 1)."""
+    return method == hdrs.METH_POST and path.rstrip("/").endswith("/_stream")
+
+
+def _shape(parameters: Parameters, forms: media.Negotiated) -> Shape:
+    writable = forms.answer in media.IMPLEMENTED
+    pretty = parameters.boolean("pretty") if parameters.text("pretty") is not None else None
+    parameters.boolean("human")
+    return Shape(
+        pretty=pretty,
+        form=forms.answer if writable else media.Form.JSON,
+        content_type=forms.content_type if writable else "application/json",
+        filter_path=parameters.text("filter_path") or None,
+        error_trace=parameters.boolean("error_trace"),
+    )
+
+
+def _router_answer(request: web.Request, error: web.HTTPException) -> web.Response:
+    """Aiohttp's 404 and 405 as Elasticsearch's router words them."""
+    uri = request.raw_path
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        allowed = sorted(error.allowed_methods)
+        allow: dict[str, str] = {hdrs.ALLOW: ",".join(allowed)}
+        if request.method == hdrs.METH_OPTIONS:
+            return web.Response(headers=allow, content_type="text/plain", charset="UTF-8")
+        text = (
+            f"Incorrect HTTP method for uri [{uri}] and method [{request.method}],"
+            f" allowed: [{', '.join(allowed)}]"
+        )
+        return respond_error(request, RouterError(405, text, headers=allow))
+    text = f"no handler found for uri [{uri}] and method [{request.method}]"
+    return respond_error(request, RouterError(400, text, shows_status=False))
+
+
+_UNPRINTABLE = re.compile(r"[^\t\x20-\x7e\x80-\ud7ff\ue000-\U0010ffff]")
+
+
+async def sign(request: web.Request, response: web.StreamResponse) -> None:
+    """Put Elasticsearch's headers on every answer, whoever made it."""
+    name, value = PRODUCT
+    response.headers[name] = value
+    response.headers.popall(hdrs.SERVER, None)
+    opaque_id = request.headers.get(_OPAQUE_ID)
+    if opaque_id is not None:
+        response.headers[_OPAQUE_ID] = _UNPRINTABLE.sub("?", opaque_id)
+
+
+async def expect(request: web.Request) -> web.StreamResponse | None:
+    """Answer an ``Expect`` header: go on for ``100-continue``, 417 for anything else.
+
+    A body that will be refused for its size is not asked for.
+    """
+    if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
+        if (request.content_length or 0) > request.app[MAX_CONTENT_LENGTH]:
+            return None
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # or aiohttp takes the answer for begun
+        return None
+    response = web.Response(status=417)
+    response.force_close()
+    return response

@@ -1,0 +1,67 @@
+"""The table of routes.
+
+Where an explicit path lacks a method that a wildcard has, the wildcard
+answers: ``PUT /_inference/_services`` creates an endpoint of that name (and
+is refused for it). aiohttp's router looks explicit paths up first and goes on
+to the next resource when the method is missing, which gives just that.
+Trailing slashes do not matter. Source: rest.md section 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from esinfer.api import admin, cluster, endpoints, inference, services
+from esinfer.api.middleware import ANY_SLASHES, expect
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_ID = "{inference_id:[^/]+}"
+_TYPED = "{task_type:[^/]+}/" + _ID
+
+ROUTES: tuple[tuple[str, str, Handler], ...] = (
+    ("GET", "/", cluster.root),
+    ("HEAD", "/", cluster.root),
+    ("GET", "/_license", cluster.license_),
+    ("GET", "/_xpack", cluster.xpack),
+    ("GET", "/_xpack/usage", cluster.usage),
+    ("GET", "/_cluster/health", cluster.health),
+    ("GET", "/_nodes", cluster.nodes),
+    ("GET", "/_nodes/http", cluster.nodes),
+    ("GET", "/_nodes/_all/http", cluster.nodes),
+    ("GET", "/_nodes/http,settings", cluster.nodes),
+    ("GET", "/_capabilities", cluster.capabilities),
+    ("GET", "/_esinfer", admin.about),
+    ("GET", "/_inference", endpoints.get_all),
+    ("GET", "/_inference/_all", endpoints.get_all),
+    ("GET", "/_inference/_services", services.catalogue),
+    ("GET", "/_inference/_services/{task_type:[^/]+}", services.catalogue),
+    ("GET", "/_inference/.diagnostics", cluster.not_implemented),
+    ("GET", "/_inference/_region_policy", cluster.not_implemented),
+    ("PUT", "/_inference/_region_policy", cluster.not_implemented),
+    ("DELETE", "/_inference/_region_policy", cluster.not_implemented),
+    ("GET", "/_inference/_ccm", cluster.not_implemented),
+    ("PUT", "/_inference/_ccm", cluster.not_implemented),
+    ("DELETE", "/_inference/_ccm", cluster.not_implemented),
+    ("PUT", f"/_inference/{_ID}/_update", endpoints.update),
+    ("PUT", f"/_inference/{_TYPED}/_update", endpoints.update),
+    ("POST", f"/_inference/{_ID}/_stream", inference.stream),
+    ("POST", f"/_inference/{_TYPED}/_stream", inference.stream),
+    ("POST", f"/_inference/{_TYPED}", inference.infer),
+    ("POST", f"/_inference/{_ID}", inference.infer),
+    ("GET", f"/_inference/{_TYPED}", endpoints.get),
+    ("GET", f"/_inference/{_ID}", endpoints.get),
+    ("PUT", f"/_inference/{_TYPED}", endpoints.put),
+    ("PUT", f"/_inference/{_ID}", endpoints.put),
+    ("DELETE", f"/_inference/{_TYPED}", endpoints.delete),
+    ("DELETE", f"/_inference/{_ID}", endpoints.delete),
+)
+
+
+def add_routes(app: web.Application) -> None:
+    """Register the table."""
+    for method, path, handler in ROUTES:
+        pattern = path if path == "/" else path + f"{{{ANY_SLASHES}:/*}}"
+        app.router.add_route(method, pattern, handler, expect_handler=expect)

@@ -1,0 +1,98 @@
+"""The one place where the parts are joined."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+
+from aiohttp import web
+
+from esinfer.api.about import About, Mode
+from esinfer.api.body import MAX_CONTENT_LENGTH
+from esinfer.api.keys import ABOUT, INFERENCE, LIFECYCLE, REGISTRY, STORE
+from esinfer.api.middleware import elasticsearch, sign
+from esinfer.api.routes import add_routes
+from esinfer.config import Config
+from esinfer.endpoints import MemoryStore
+from esinfer.inference import Inference, RetryPolicy
+from esinfer.lifecycle import Lifecycle
+from esinfer.limits import RateLimits
+from esinfer.services.registry import ServiceRegistry
+from esinfer.twin.app import make_twin_app
+from esinfer.twin.tei import Twin
+from esinfer.twin.transport import TwinTransport
+from esinfer.upstream import HttpSettings, HttpTransport, Transport, make_session
+
+
+def make_app(config: Config, mode: Mode = "serve") -> web.Application:
+    """The server: ``serve`` calls real upstreams, ``mock`` the twin in process."""
+    app = web.Application(
+        middlewares=[elasticsearch],
+        # aiohttp allows one byte more than it says; our own check comes first.
+        client_max_size=config.server.max_content_length,
+    )
+    app[MAX_CONTENT_LENGTH] = config.server.max_content_length
+    app[ABOUT] = About(
+        mode=mode,
+        version=config.elasticsearch.version,
+        cluster_name=config.elasticsearch.cluster_name,
+        node_name=config.elasticsearch.node_name,
+    )
+    app[STORE] = MemoryStore()
+    app[REGISTRY] = ServiceRegistry()
+    app.on_response_prepare.append(sign)
+    app.cleanup_ctx.append(_inference(config, mode))
+    add_routes(app)
+    return app
+
+
+def make_twin(config: Config) -> web.Application:
+    """The twin alone, over HTTP."""
+    return make_twin_app(_twin(config))
+
+
+def _twin(config: Config) -> Twin:
+    return Twin(
+        dimensions=config.twin.dimensions,
+        model_id=config.twin.model_id,
+        api_key=config.twin.api_key or None,
+    )
+
+
+def _inference(config: Config, mode: Mode) -> Callable[[web.Application], AsyncIterator[None]]:
+    """What belongs to the event loop: the session, the limiters and all that uses them."""
+
+    async def context(app: web.Application) -> AsyncIterator[None]:
+        settings = config.inference
+        http = HttpSettings(
+            connect_timeout=settings.connect_timeout,
+            max_response_size=settings.max_response_size,
+            max_total_connections=settings.max_total_connections,
+            max_route_connections=settings.max_route_connections,
+        )
+        if mode == "mock":
+            _join(app, config, TwinTransport(_twin(config)))
+            yield
+            return
+        async with make_session(http) as session:
+            _join(app, config, HttpTransport(session, http))
+            yield
+
+    return context
+
+
+def _join(app: web.Application, config: Config, transport: Transport) -> None:
+    settings = config.inference
+    policy = RetryPolicy(
+        initial_delay=settings.retry_initial_delay,
+        max_delay_bound=settings.retry_max_delay_bound,
+        timeout=settings.retry_timeout,
+        reduction=settings.truncator_reduction_percentage,
+    )
+    limits = RateLimits(queue_capacity=settings.queue_capacity)
+    app[INFERENCE] = Inference(transport, limits, policy)
+    app[LIFECYCLE] = Lifecycle(
+        app[STORE],
+        app[REGISTRY],
+        app[INFERENCE],
+        skip_validation=settings.skip_validate_and_start,
+    )

@@ -1,0 +1,63 @@
+"""README.md says what is true: its table is the registry, its curl lines work as pasted."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from esinfer.services.registry import SERVICES
+from esinfer.tasks import TaskType
+from tests.conftest import Client
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+
+
+def table_of_services() -> dict[str, dict[str, str]]:
+    rows = [
+        [cell.strip(" `") for cell in line.strip("|").split("|")]
+        for line in README.splitlines()
+        if line.startswith(("| service |", "| `hugging_face"))
+    ]
+    header, *services = rows
+    return {name: dict(zip(header[1:], cells, strict=True)) for name, *cells in services}
+
+
+def test_the_table_of_services_is_the_registry() -> None:
+    written = {
+        name: {task for task, cell in cells.items() if cell == "yes"}
+        for name, cells in table_of_services().items()
+    }
+    assert written == {name: {*map(str, s.tasks)} for name, s in SERVICES.items()}
+
+
+def test_the_table_names_task_types_only() -> None:
+    for cells in table_of_services().values():
+        assert set(cells) <= {str(task_type) for task_type in TaskType}
+
+
+def curl_lines() -> list[str]:
+    blocks = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    commands = "\n".join(block for block in blocks if "curl" in block)
+    return [found.strip() for found in re.split(r"(?m)^(?=curl )", commands) if found.strip()]
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+async def test_the_curl_lines_work_as_pasted(mock: Client) -> None:
+    outputs = []
+    for line in curl_lines():
+        command = line.replace("localhost:9200", mock.url).replace("curl ", "curl -sS ", 1)
+        process = await asyncio.create_subprocess_shell(
+            command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        )
+        out, err = await process.communicate()
+        assert (process.returncode, err) == (0, b""), line
+        outputs.append(out.decode())
+    *good, typo = outputs
+    assert len(good) == 8
+    for output in good:
+        assert '"error"' not in output, output
+    assert "unknown field [inputs] did you mean [input]?" in typo
