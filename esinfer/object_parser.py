@@ -26,11 +26,14 @@ from esinfer.errors import (
     NumberFormat,
     XContentParseError,
 )
-from esinfer.json_reader import Place, Token, WireFloat, locate
+from esinfer.json_reader import JsonReader, Place, Token, WireFloat, locate
 from esinfer.similar import did_you_mean
 
 Text = Callable[[], bytes]
 """Gives the JSON text in which places are counted."""
+
+Path = tuple[str | int, ...]
+"""Steps into a JSON value: names of members, indexes of elements."""
 
 T = TypeVar("T")
 
@@ -43,19 +46,25 @@ STRING_ARRAY = frozenset({Token.START_ARRAY, Token.VALUE_STRING})
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong with a field, before its place is known."""
+    """What is wrong with a field, before its place is known.
+
+    The place is that of the value, or of the key; ``steps`` lead further into
+    the value, to where reading stopped, ``at_end`` to the end of what is there.
+    """
 
     text: str
     cause: ElasticsearchError | Nested | None = None
     at_key: bool = False
+    steps: Path = ()
+    at_end: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Nested:
-    """The problem of a parser inside a field."""
+    """The problem of a parser inside a field; ``steps`` lead to it from the field's value."""
 
     parser: str
-    key: str
+    steps: Path
     problem: Problem
 
 
@@ -124,18 +133,30 @@ class ObjectParser(Schema):
         return Problem(f"unknown field [{key}]{hint and ' ' + hint}", at_key=True)
 
 
-def _place(parser: str, path: tuple[str, ...], problem: Problem, data: bytes) -> XContentParseError:
-    key, value = locate(data, path)
-    place: Place = key if problem.at_key else value
+def _place(parser: str, path: Path, problem: Problem, data: bytes) -> XContentParseError:
+    key, place = locate(data, (*path, *problem.steps))
+    if problem.at_key:
+        place = key
+    elif problem.at_end:
+        place = _end(data, place)
     error = XContentParseError(
         line=place.line, column=place.column, problem=f"[{parser}] {problem.text}"
     )
     cause = problem.cause
     if isinstance(cause, Nested):
-        error.__cause__ = _place(cause.parser, (*path, cause.key), cause.problem, data)
+        error.__cause__ = _place(cause.parser, (*path, *cause.steps), cause.problem, data)
     else:
         error.__cause__ = cause
     return error
+
+
+def _end(data: bytes, start: Place) -> Place:
+    """Where the object or array that starts at a place ends."""
+    reader = JsonReader(data)
+    while reader.next() is not None and reader.place != start:
+        pass
+    reader.skip_children()
+    return reader.place
 
 
 class WireField(fields.Field[T], Generic[T]):
@@ -295,7 +316,8 @@ class NestedField(WireField[T]):
         text = f"failed to parse field [{attr}]"
         if found is None:
             return Problem(text, self.parser.missing(list(messages)))
-        return Problem(text, Nested(self.parser.parser_name, *found))
+        key, problem = found
+        return Problem(text, Nested(self.parser.parser_name, (key,), problem))
 
     def read(self, value: dict[str, object]) -> T:
         return cast("T", self.parser.load(value))
