@@ -12,7 +12,10 @@ from elasticsearch import AsyncElasticsearch, BadRequestError, Elasticsearch, No
 
 from tests.conftest import Client
 
-SETTINGS = {"service": "hugging_face", "service_settings": {"url": "http://hf/x", "api_key": "k"}}
+SETTINGS: dict[str, Any] = {
+    "service": "hugging_face",
+    "service_settings": {"url": "http://hf/x", "api_key": "k"},
+}
 SPARSE = "sparse_embedding"
 DENSE = "text_embedding"
 
@@ -99,8 +102,7 @@ async def test_errors_arrive_as_the_clients_exceptions(es: AsyncElasticsearch) -
     with pytest.raises(NotFoundError) as missing:
         await es.inference.get(inference_id="nope")
     assert str(missing.value) == (
-        "NotFoundError(404, 'resource_not_found_exception',"
-        " 'Inference endpoint not found [nope]')"
+        "NotFoundError(404, 'resource_not_found_exception', 'Inference endpoint not found [nope]')"
     )
     with pytest.raises(BadRequestError, match=r"Unknown service \[nope\]"):
         await es.inference.put(
