@@ -1,51 +1,44 @@
-"""The body of an embed request: from bytes to a value, or the error that TEI answers.
+"""The body of an embed request, dense or sparse: a value, or the error that TEI answers.
 
 Source: text-embeddings-inference 1.9 ``types.rs``; upstream.md section 1a.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import orjson
 
 from esinfer.twin.serde import Deserializer
+from esinfer.twin.tokenizer import DIRECTIONS, Input, Truncation
 
-Input: TypeAlias = str | list[int]
-"""A text, or a text that has been cut into token ids already."""
-
-_LEFT: Final = ("Left", "left")
-_RIGHT: Final = ("Right", "right")
-_DIRECTIONS: Final = (*_LEFT, *_RIGHT)
 _MAX_ID: Final = 2**32
 _MAX_SIZE: Final = 2**64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EmbedRequest:
+class EmbedRequest(Truncation):
     """What is to be embedded, and how. A single input is a batch of one."""
 
     inputs: Sequence[Input]
-    truncate: bool | None = None
-    truncation_direction: str = "right"
     prompt_name: str | None = None
     normalize: bool = True
     dimensions: int | None = None
 
-    @property
-    def keeps_end(self) -> bool:
-        """Whether too long an input loses its start."""
-        return self.truncation_direction in _LEFT
-
 
 def load_embed_request(body: bytes) -> EmbedRequest:
     """Read a body; MalformedBody with TEI's words if it is none of an embed request."""
-    return _read_quickly(body) or _read_slowly(body)
+    return _read_quickly(body, _DENSE) or _read_slowly(body, "EmbedRequest", _DENSE)
 
 
-def _read_quickly(body: bytes) -> EmbedRequest | None:
+def load_sparse_request(body: bytes) -> EmbedRequest:
+    """Read the body of a sparse embed request, which has fewer fields; MalformedBody as above."""
+    return _read_quickly(body, _SPARSE) or _read_slowly(body, "EmbedSparseRequest", _SPARSE)
+
+
+def _read_quickly(body: bytes, names: Collection[str]) -> EmbedRequest | None:
     """The request, unless something is wrong or a field may stand twice."""
     try:
         fields = orjson.loads(body)
@@ -56,7 +49,7 @@ def _read_quickly(body: bytes) -> EmbedRequest | None:
     inputs = _fit_inputs(fields.get("inputs"))
     if inputs is None or body.count(b'"inputs"') > 1:
         return None
-    options = {name: value for name, value in fields.items() if name in _OPTIONS}
+    options = {name: fields[name] for name in names if name in fields}
     if not all(_fits_once(body, name, value) for name, value in options.items()):
         return None
     return EmbedRequest(inputs=inputs, **options)
@@ -89,7 +82,7 @@ def _is_size(value: object) -> bool:
 
 _OPTIONS: Final[Mapping[str, Callable[[object], bool]]] = {
     "truncate": lambda value: value is None or isinstance(value, bool),
-    "truncation_direction": lambda value: isinstance(value, str) and value in _DIRECTIONS,
+    "truncation_direction": lambda value: isinstance(value, str) and value in DIRECTIONS,
     "prompt_name": lambda value: value is None or isinstance(value, str),
     "normalize": lambda value: isinstance(value, bool),
     "dimensions": lambda value: value is None or _is_size(value),
@@ -99,13 +92,17 @@ _OPTIONS: Final[Mapping[str, Callable[[object], bool]]] = {
 _READERS: Final[Mapping[str, Callable[[Deserializer], object]]] = {
     "inputs": lambda source: source.untagged("Input", _fit_inputs),
     "truncate": lambda source: source.option(Deserializer.boolean),
-    "truncation_direction": lambda source: source.variant(_DIRECTIONS),
+    "truncation_direction": lambda source: source.variant(DIRECTIONS),
     "prompt_name": lambda source: source.option(Deserializer.string),
     "normalize": Deserializer.boolean,
     "dimensions": lambda source: source.option(Deserializer.size),
 }
 
+_SPARSE: Final = ("truncate", "truncation_direction", "prompt_name")
+_DENSE: Final = tuple(_OPTIONS)
 
-def _read_slowly(body: bytes) -> EmbedRequest:
-    fields: dict[str, Any] = Deserializer(body).struct("EmbedRequest", _READERS, ("inputs",))
+
+def _read_slowly(body: bytes, name: str, names: Collection[str]) -> EmbedRequest:
+    readers = {field: _READERS[field] for field in ("inputs", *names)}
+    fields: dict[str, Any] = Deserializer(body).struct(name, readers, ("inputs",))
     return EmbedRequest(**fields)

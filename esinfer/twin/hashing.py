@@ -11,7 +11,6 @@ are IEEE operations, and the cast to float32 comes last.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -21,33 +20,16 @@ from math import isqrt, sqrt
 from operator import itemgetter, mul
 from struct import Struct
 from typing import Any, Final, TypeAlias, TypeVar
-from unicodedata import normalize as normal_form
 
 import numpy as np
 from numpy.typing import NDArray
 
 from esinfer.twin.embedders import MAX_DIMENSIONS
+from esinfer.twin.words import words
 
 _Item = TypeVar("_Item", str, tuple[str, str])
 _Integers: TypeAlias = NDArray[np.signedinteger[Any]]
 _Spread: TypeAlias = tuple[bytes, bytes]
-
-_CJK: Final = (
-    "\u3005\u3007\u3041-\u3096\u30a1-\u30fa\u30fc\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-    "\U00020000-\U0003ffff"
-)
-# Marks that belong to the letter before them, which \w leaves out: Hebrew and
-# Arabic, the Indic blocks without their full stops, Thai, Lao, Tibetan,
-# Myanmar, Khmer.
-_MARKS: Final = (
-    "\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a"
-    "\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u0900-\u0963"
-    "\u0966-\u0df3\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u0eb1\u0eb4-\u0ebc\u0ec8-\u0ece\u0f71-\u0f84"
-    "\u0f86\u0f87\u0f8d-\u0fbc\u102b-\u103e\u17b4-\u17d3"
-)
-# Longer words are cut into pieces, which bounds what one term can cost.
-_ASCII_WORD: Final = re.compile(r"[a-z0-9]{1,32}")
-_WORD: Final = re.compile(rf"[{_CJK}]|(?:[^\W_{_CJK}]|[{_MARKS}]){{1,32}}")
 
 _STOP_TEXT: Final = (
     "a about after all also an and any are as at be been but by can could did do does for from had "
@@ -86,7 +68,7 @@ class HashingEmbedder:
     Safe to share between threads. Remembers the words and pairs it has seen, in about 24 MiB.
     """
 
-    __slots__ = ("_pair", "_row", "dimensions")
+    __slots__ = ("_pair", "_row", "_vector", "dimensions")
 
     def __init__(self, dimensions: int = 384) -> None:
         if not 1 <= dimensions <= MAX_DIMENSIONS:
@@ -95,12 +77,11 @@ class HashingEmbedder:
         rows = max(1024, min(16384, _CACHE_BYTES // (4 * dimensions)))
         self._row = lru_cache(rows)(self._sum_of_word)
         self._pair = lru_cache(16384)(self._spread_pair)
+        self._vector = lru_cache(rows // 8)(self._finish)  # tests embed the same texts again
 
     def tokens(self, text: str) -> list[str]:
         """The words of a text, folded: NFKC, no case; Chinese and Japanese by the character."""
-        if text.isascii():
-            return _ASCII_WORD.findall(text.lower())
-        return _WORD.findall(normal_form("NFKC", normal_form("NFKC", text).casefold()))
+        return words(text)
 
     def token_count(self, text: str) -> int:
         """How many words a text has."""
@@ -125,9 +106,17 @@ class HashingEmbedder:
         length = self.dimensions if dimensions is None else dimensions
         rows = np.empty((len(texts), length), np.float32)
         for index, terms in enumerate(texts):
-            total, norm = self._direction(terms, length)
-            rows[index] = total / (norm if normalize else _SCALE)
+            rows[index] = self._vector(tuple(terms), length, normalize)
         return rows
+
+    def _finish(
+        self,
+        terms: tuple[str, ...],
+        length: int,
+        normalize: bool,
+    ) -> NDArray[np.float32]:
+        total, norm = self._direction(terms, length)
+        return (total / (norm if normalize else _SCALE)).astype(np.float32)
 
     def sparse(self, text: str) -> dict[str, float]:
         """Token → weight, heaviest first; empty for a text without words."""

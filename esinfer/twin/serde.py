@@ -21,6 +21,7 @@ import orjson
 _Value = TypeVar("_Value")
 
 _MAX_DEPTH: Final = 127
+_MAX_U32: Final = 2**32 - 1
 _MAX_U64: Final = 2**64 - 1
 _MAX_DIGITS: Final = len(str(-_MAX_U64))
 
@@ -85,10 +86,10 @@ class Deserializer:
             if self._peek() == b"}":
                 self._at += 1
             self._path = error.path
-            self._refuse(str(error))
+            self.refuse(str(error))
         for field in required:
             if field not in values:
-                self._refuse(f"missing field `{field}`")
+                self.refuse(f"missing field `{field}`")
         return values
 
     def untagged(self, name: str, fit: Callable[[object], _Value | None]) -> _Value:
@@ -121,14 +122,31 @@ class Deserializer:
 
     def size(self) -> int:
         """A usize: a whole number, not negative."""
+        return self._unsigned("usize", _MAX_U64)
+
+    def u64(self) -> int:
+        """A whole number, not negative."""
+        return self._unsigned("u64", _MAX_U64)
+
+    def u32(self) -> int:
+        """A whole number below 2**32, not negative."""
+        return self._unsigned("u32", _MAX_U32)
+
+    def f32(self) -> float:
+        """A number; its rounding to float32 is left to who needs it."""
         if self._peek() not in _NUMBER_HEADS:
-            self._refuse_type("usize")
-        number = self._number()
-        if isinstance(number, float):
-            self._refuse(f"invalid type: {_unexpected(number)}, expected usize")
-        if number < 0:
-            self._refuse(f"invalid value: {_unexpected(number)}, expected usize")
-        return number
+            self._refuse_type("f32")
+        return float(self._number())
+
+    def sequence(self, read: Callable[[Deserializer], _Value]) -> list[_Value]:
+        """A list, each item by ``read``."""
+        if self._peek() != b"[":
+            self._refuse_type("a sequence")
+        return self._items(read)
+
+    def refuse(self, reason: str) -> NoReturn:
+        """A value read to here is JSON, but does not fit."""
+        raise self._malformed(422, _NOT_THE_SHAPE, reason, self._at)
 
     def variant(self, names: Collection[str]) -> str:
         """An enum of nothing but names."""
@@ -137,7 +155,7 @@ class Deserializer:
         name = self._string()
         if name not in names:
             known = ", ".join(f"`{each}`" for each in names)
-            self._refuse(f"unknown variant `{name}`, expected one of {known}")
+            self.refuse(f"unknown variant `{name}`, expected one of {known}")
         return name
 
     def content(self) -> object:
@@ -148,7 +166,7 @@ class Deserializer:
         if head == b'"':
             return self._string()
         if head == b"[":
-            return self._list()
+            return self._items(Deserializer.content)
         if head == b"{":
             return self._map()
         if head in _NUMBER_HEADS:
@@ -169,12 +187,12 @@ class Deserializer:
                 self.content()
             self._path.pop()
 
-    def _list(self) -> list[object]:
-        items: list[object] = []
+    def _items(self, read: Callable[[Deserializer], _Value]) -> list[_Value]:
+        items: list[_Value] = []
         self._open()
         while self._more(b"]", "a list", first=not items):
             self._path.append(len(items))
-            items.append(self.content())
+            items.append(read(self))
             self._path.pop()
         return items
 
@@ -235,6 +253,16 @@ class Deserializer:
             if self._next(_EOF_VALUE) != expected:
                 self._fail("expected ident")
         return value
+
+    def _unsigned(self, name: str, maximum: int) -> int:
+        if self._peek() not in _NUMBER_HEADS:
+            self._refuse_type(name)
+        number = self._number()
+        if isinstance(number, float):
+            self.refuse(f"invalid type: {_unexpected(number)}, expected {name}")
+        if not 0 <= number <= maximum:
+            self.refuse(f"invalid value: {_unexpected(number)}, expected {name}")
+        return number
 
     def _number(self) -> int | float:
         match = _NUMBER.match(self._body, self._at)
@@ -343,11 +371,7 @@ class Deserializer:
     def _refuse_type(self, expected: str) -> NoReturn:
         head = self._peek()
         found = {b"[": "sequence", b"{": "map"}.get(head) or _unexpected(self.content())
-        self._refuse(f"invalid type: {found}, expected {expected}")
-
-    def _refuse(self, reason: str) -> NoReturn:
-        """A value read to here does not fit."""
-        raise self._malformed(422, _NOT_THE_SHAPE, reason, self._at)
+        self.refuse(f"invalid type: {found}, expected {expected}")
 
     def _fail(self, reason: str) -> NoReturn:
         """The byte just read is not JSON."""

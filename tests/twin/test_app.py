@@ -1,14 +1,17 @@
 """The twin over a real connection."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import itertools
+from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import dataclass
 
 import orjson
 import pytest
 from aiohttp.test_utils import TestClient
-from aiohttp.web import Application, Request
+from aiohttp.web import Application, AppRunner, Request, TCPSite
 from pytest_aiohttp import AiohttpClient
 
+from esinfer.twin.answers import TwinAnswer, TwinRequest
 from esinfer.twin.app import make_twin_app
 from esinfer.twin.tei import Kind, Twin
 
@@ -55,6 +58,111 @@ async def test_info(client: Client) -> None:
     async with client.get("/info") as response:
         assert response.status == 200
         assert (await response.json())["version"] == "1.9.3"
+
+
+async def test_rerank(client: Client) -> None:
+    async with client.post("/rerank", json={"query": "fox", "texts": ["dog", "fox"]}) as response:
+        assert response.status == 200
+        assert response.headers["x-compute-characters"] == "12"
+        assert [rank["index"] for rank in await response.json()] == [1, 0]
+
+
+async def test_embed_sparse(client: Client) -> None:
+    async with client.post("/embed_sparse", json={"inputs": "a fox"}) as response:
+        assert response.status == 200
+        [weights] = await response.json()
+        assert sorted(weight["value"] for weight in weights) == [0.125, 1.0]
+
+
+ASK = {"messages": [{"role": "user", "content": "Hello there!"}]}
+STREAM = {**ASK, "stream": True}
+
+
+async def test_chat(client: Client) -> None:
+    async with client.post("/v1/chat/completions", json=ASK) as response:
+        assert response.status == 200
+        assert response.headers["Content-Type"] == "application/json"
+        [choice] = (await response.json())["choices"]
+        assert choice["message"] == {
+            "role": "assistant",
+            "content": 'esinfer twin: you said "Hello there!" (1 message)',
+        }
+
+
+async def test_a_streamed_chat_comes_event_by_event(aiohttp_client: AiohttpClient) -> None:
+    twin = Twin(now=lambda: 0.0)
+    client = await aiohttp_client(make_twin_app(twin))
+    async with client.post("/v1/chat/completions", json=STREAM) as response:
+        assert response.status == 200
+        assert response.headers["Content-Type"] == "text/event-stream"
+        assert response.headers["Cache-Control"] == "no-cache"
+        assert response.headers["Transfer-Encoding"] == "chunked"
+        parts = [part async for part, _ in response.content.iter_chunks()]
+    expected = twin.run(Kind.CHAT, JSON, orjson.dumps(STREAM))
+    assert parts == list(expected.chunks)
+    assert parts[-1] == b"data: [DONE]\n\n"
+
+
+async def test_an_invalid_request_for_a_stream_is_an_event(client: Client) -> None:
+    async with client.post("/v1/chat/completions", json={**STREAM, "n": 2}) as response:
+        assert response.status == 200
+        assert response.headers["Content-Type"] == "text/event-stream"
+        assert await response.read() == (
+            b'data: {"error":{"message":"Input validation error: `n` != 1 is not allowed for '
+            b'this endpoint","http_status_code":422}}\n\ndata: [DONE]\n\n'
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScriptedTwin(Twin):
+    """Streams what it is given."""
+
+    events: Iterable[bytes]
+
+    def answer(self, _request: TwinRequest) -> TwinAnswer:
+        return TwinAnswer(status=200, content_type="text/event-stream", events=self.events)
+
+
+async def test_others_have_their_turn_between_two_events(aiohttp_client: AiohttpClient) -> None:
+    turns: list[str] = []
+
+    def events() -> Iterator[bytes]:
+        asyncio.get_running_loop().call_soon(turns.append, "other")
+        yield b"data: 1\n\n"
+        turns.append("stream")
+        yield b"data: 2\n\n"
+
+    client = await aiohttp_client(make_twin_app(ScriptedTwin(events=events())))
+    async with client.post("/") as response:
+        assert await response.read() == b"data: 1\n\ndata: 2\n\n"
+    assert turns == ["other", "stream"]
+
+
+async def test_a_client_that_leaves_ends_its_stream_without_a_word(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    ended = asyncio.Event()
+
+    class Endless:
+        def __iter__(self) -> Iterator[bytes]:
+            try:
+                yield from itertools.repeat(b"data: {}\n\n")
+            finally:
+                ended.set()
+
+    # A test server would cancel the handler, which a real one does not.
+    runner = AppRunner(make_twin_app(ScriptedTwin(events=Endless())))
+    await runner.setup()
+    site = TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    writer.write(b"POST / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    await reader.readuntil(b"data: {}")
+    writer.close()
+    async with asyncio.timeout(10):
+        await ended.wait()
+    await runner.cleanup()
+    assert caplog.records == []
 
 
 async def test_unknown_path_is_an_empty_404(client: Client) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from esinfer.twin import embed_request
-from esinfer.twin.embed_request import EmbedRequest, load_embed_request
+from esinfer.twin.embed_request import EmbedRequest, load_embed_request, load_sparse_request
 from esinfer.twin.serde import MalformedBody
 
 
@@ -68,6 +68,17 @@ def test_the_side_that_is_cut(direction: str, *, keeps_end: bool) -> None:
     assert load_embed_request(body).keeps_end is keeps_end
 
 
+def test_a_sparse_request_has_neither_normalize_nor_dimensions() -> None:
+    body = b'{"inputs": "a", "normalize": 1, "dimensions": [], "prompt_name": "p"}'
+    expected = EmbedRequest(inputs=["a"], prompt_name="p")
+    assert load_sparse_request(body) == load_sparse_request(body + b"x") == expected
+
+
+def test_a_sparse_request_has_a_name_of_its_own() -> None:
+    with pytest.raises(MalformedBody, match="null, expected struct EmbedSparseRequest at line 1"):
+        load_sparse_request(b"null")
+
+
 _SCALARS = st.none() | st.booleans() | st.integers(-2, 2**65) | st.floats() | st.text(max_size=5)
 _VALUES = st.recursive(
     _SCALARS,
@@ -94,12 +105,18 @@ def _outcome(read: Callable[[bytes], EmbedRequest | None], body: bytes) -> objec
         return error.status
 
 
-@given(fields=_FIELDS, ascii_only=st.booleans())
-def test_both_readers_read_the_same(fields: dict[str, object], *, ascii_only: bool) -> None:
+@given(
+    fields=_FIELDS,
+    names=st.sampled_from([embed_request._DENSE, embed_request._SPARSE]),
+    ascii_only=st.booleans(),
+)
+def test_both_readers_read_the_same(
+    fields: dict[str, object], names: tuple[str, ...], *, ascii_only: bool
+) -> None:
     body = json.dumps(fields, ensure_ascii=ascii_only).encode()
-    quick = embed_request._read_quickly(body)
+    quick = embed_request._read_quickly(body, names)
     if quick is not None:
-        assert embed_request._read_slowly(body) == quick
+        assert embed_request._read_slowly(body, "EmbedRequest", names) == quick
 
 
 @given(_FIELDS, st.integers(0, 300), st.sampled_from(list(b'{}[],:"\\ 0-.eE+tfnu\n\0\xff\xc3a')))

@@ -6,12 +6,15 @@ from esinfer.twin.embedders import hashing_embedder
 
 
 def test_the_twin_is_imported_without_numpy() -> None:
-    """Starting up must not wait for numpy: the first text loads it."""
+    """Neither starting up nor a chat waits for numpy: the first text to be embedded loads it."""
     code = (
         "import sys, esinfer.twin.app, esinfer.twin.tei as tei\n"
         "twin = tei.Twin()\n"
         "request = tei.TwinRequest(method='GET', path='/info', headers={})\n"
         "print(twin.answer(request).status, 'numpy' in sys.modules)\n"
+        'chat = b\'{"messages": [{"role": "user", "content": "a"}]}\'\n'
+        "answer = twin.run(tei.Kind.CHAT, {'content-type': 'application/json'}, chat)\n"
+        "print(answer.status, 'numpy' in sys.modules)\n"
         "twin.run(tei.Kind.EMBED, {'content-type': 'application/json'}, b'{\"inputs\": \"a\"}')\n"
         "print('numpy' in sys.modules)"
     )
@@ -23,7 +26,7 @@ def test_the_twin_is_imported_without_numpy() -> None:
         check=True,
         timeout=60,
     )
-    assert ran.stdout.split() == ["200", "False", "True"]
+    assert ran.stdout.split() == ["200", "False", "200", "False", "True"]
 
 
 def test_one_embedder_for_each_length() -> None:

@@ -5,8 +5,10 @@ import numpy as np
 import orjson
 import pytest
 
+from esinfer.twin.answers import TwinAnswer, TwinRequest
+from esinfer.twin.embed import VOCABULARY, token_index
 from esinfer.twin.embedders import hashing_embedder
-from esinfer.twin.tei import Kind, Twin, TwinAnswer, TwinRequest
+from esinfer.twin.tei import Kind, Twin
 
 JSON = {"content-type": "application/json"}
 TEXT = "text/plain; charset=utf-8"
@@ -60,6 +62,29 @@ def test_elser_answers_with_an_object_for_each_input() -> None:
     assert answer.headers["x-compute-tokens"] == "8"
 
 
+def test_embed_sparse_answers_with_numbered_weights_by_number() -> None:
+    answer = post({"inputs": ["the dog and the cat", "dog dog", "!"]}, "/embed_sparse")
+    assert (answer.status, answer.content_type) == (200, "application/json")
+    assert answer.body == (
+        b'[[{"index":17,"value":0.125},{"index":15141,"value":1.0},'
+        b'{"index":26919,"value":1.0},{"index":27882,"value":0.171875}],'
+        b'[{"index":INDEX,"value":1.375}],[]]'
+    ).replace(b"INDEX", str(token_index("dog")).encode())
+    assert answer.headers["x-compute-tokens"] == "8"
+
+
+def test_weights_of_tokens_with_one_number_are_added() -> None:
+    numbers: dict[int, str] = {}
+    for word in map("w{}".format, range(10_000)):
+        other = numbers.setdefault(token_index(word), word)
+        if other != word:
+            break
+    answer = post({"inputs": f"{word} {other} {word}"}, "/embed_sparse")
+    index = token_index(word)
+    assert 0 <= index < VOCABULARY
+    assert orjson.loads(answer.body) == [[{"index": index, "value": 2.375}]]
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("path", ["/", "/health"])
 def test_health_is_an_empty_200_and_open_to_all(method: str, path: str) -> None:
@@ -90,7 +115,7 @@ def test_info_tells_model_and_settings() -> None:
     }
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/embed/", "", "/EMBED", "/embed_sparse"])
+@pytest.mark.parametrize("path", ["/nothing", "/embed/", "", "/EMBED", "/v1/chat"])
 def test_unknown_path_is_an_empty_404(path: str) -> None:
     assert post({"inputs": "a"}, path) == TwinAnswer(status=404)
 
@@ -101,6 +126,9 @@ def test_unknown_path_is_an_empty_404(path: str) -> None:
         ("PUT", "/", "GET,HEAD,POST"),
         ("GET", "/embed", "POST"),
         ("DELETE", "/elser", "POST"),
+        ("GET", "/embed_sparse", "POST"),
+        ("GET", "/rerank", "POST"),
+        ("GET", "/v1/chat/completions", "POST"),
         ("POST", "/health", "GET,HEAD"),
         ("POST", "/info", "GET,HEAD"),
     ],
@@ -110,12 +138,26 @@ def test_wrong_method_is_an_empty_405(method: str, path: str, allow: str) -> Non
     assert answer == TwinAnswer(status=405, headers={"allow": allow})
 
 
-@pytest.mark.parametrize(("kind", "path"), [(Kind.EMBED, "/embed"), (Kind.ELSER, "/elser")])
-def test_run_answers_as_the_route_of_its_kind(kind: Kind, path: str) -> None:
-    twin = Twin(clock=lambda: 0.0)
-    assert twin.run(kind, JSON, b'{"inputs":["a fox"]}') == post(
-        {"inputs": ["a fox"]}, path, twin=twin
-    )
+EMBED = b'{"inputs":["a fox"]}'
+RERANK = b'{"query":"a","texts":["a fox"]}'
+CHAT = b'{"messages":[{"role":"user","content":"a fox"}]}'
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "body"),
+    [
+        (Kind.EMBED, "/embed", EMBED),
+        (Kind.EMBED_SPARSE, "/embed_sparse", EMBED),
+        (Kind.ELSER, "/elser", EMBED),
+        (Kind.RERANK, "/rerank", RERANK),
+        (Kind.CHAT, "/v1/chat/completions", CHAT),
+    ],
+)
+def test_run_answers_as_the_route_of_its_kind(kind: Kind, path: str, body: bytes) -> None:
+    twin = Twin(clock=lambda: 0.0, now=lambda: 0.0)
+    answer = twin.run(kind, JSON, body)
+    assert answer.status == 200
+    assert answer == post(body, path, twin=twin)
 
 
 # Authorization, content type, size
@@ -132,7 +174,9 @@ def test_run_answers_as_the_route_of_its_kind(kind: Kind, path: str) -> None:
         {},
     ],
 )
-@pytest.mark.parametrize("path", ["/", "/embed", "/elser"])
+@pytest.mark.parametrize(
+    "path", ["/", "/embed", "/embed_sparse", "/elser", "/rerank", "/v1/chat/completions"]
+)
 def test_a_wrong_key_is_an_empty_401_before_all_else(path: str, headers: dict[str, str]) -> None:
     answer = post(b"not json", path, headers, Twin(api_key="key"))
     assert answer == TwinAnswer(status=401)
@@ -203,7 +247,7 @@ def test_a_body_that_is_not_json_is_400() -> None:
     )
 
 
-@pytest.mark.parametrize("path", ["/", "/embed", "/elser"])
+@pytest.mark.parametrize("path", ["/", "/embed", "/embed_sparse", "/elser"])
 def test_a_body_of_the_wrong_shape_is_422(path: str) -> None:
     assert post(b'{"input":["hi"]}', path) == TwinAnswer(
         status=422,
@@ -296,9 +340,19 @@ def test_the_first_fault_of_the_first_faulty_input_is_told(
     assert failure(post(body)) == outcome
 
 
-@pytest.mark.parametrize("dimensions", [0, 385])
-def test_elser_has_no_dimensions(dimensions: int) -> None:
-    assert post({"inputs": "a", "dimensions": dimensions}, "/elser").status == 200
+@pytest.mark.parametrize("path", ["/elser", "/embed_sparse"])
+@pytest.mark.parametrize("dimensions", [0, 385, "many"])
+def test_the_sparse_forms_have_no_dimensions(dimensions: object, path: str) -> None:
+    assert post({"inputs": "a", "dimensions": dimensions}, path).status == 200
+
+
+@pytest.mark.parametrize("path", ["/elser", "/embed_sparse"])
+def test_the_sparse_forms_check_as_the_dense_one(path: str) -> None:
+    assert failure(post({"inputs": ["a", ""]}, path)) == EMPTY
+    assert failure(post({"inputs": "a", "prompt_name": "query"}, path)) == NO_PROMPTS
+    assert failure(post({"inputs": "word " * 513, "truncate": False}, path)) == invalid(
+        "`inputs` must have less than 512 tokens. Given: 513"
+    )
 
 
 @pytest.mark.parametrize("dimensions", [0, 4097])

@@ -1,0 +1,108 @@
+"""What the twin is asked and answers, and the forms that its refusals share.
+
+Source: text-embeddings-inference 1.9, upstream.md section 1a.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+import orjson
+
+JSON: Final = "application/json"
+EVENT_STREAM: Final = "text/event-stream"
+_TEXT: Final = "text/plain; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TwinRequest:
+    """A request as it came; the names of its headers in any case."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TwinAnswer:
+    """A response; where there is no body there is no ``content_type``.
+
+    A stream has ``events`` instead of a ``body``: the chunks to be written one
+    by one, made as they are asked for, the same however often.
+    """
+
+    status: int
+    content_type: str | None = None
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    events: Iterable[bytes] | None = None
+
+    @property
+    def chunks(self) -> Iterable[bytes]:
+        """The body in the parts in which it goes out."""
+        if self.events is not None:
+            return self.events
+        return (self.body,) if self.body else ()
+
+
+class Refused(Exception):
+    """The request ends here, with this answer."""
+
+    def __init__(self, answer: TwinAnswer) -> None:
+        super().__init__(answer.status)
+        self.answer = answer
+
+
+class Tokenized(NamedTuple):
+    """An input that passed every check, cut to what the model takes."""
+
+    terms: Sequence[str]
+    characters: int
+
+
+def text(status: int, reason: str) -> TwinAnswer:
+    """What axum answers before the server proper sees the request."""
+    return TwinAnswer(status=status, content_type=_TEXT, body=reason.encode())
+
+
+def failure(status: int, error: str, error_type: str = "Validation") -> Refused:
+    """What the server itself answers."""
+    body = orjson.dumps({"error": error, "error_type": error_type})
+    return Refused(TwinAnswer(status=status, content_type=JSON, body=body))
+
+
+def invalid(reason: str) -> Refused:
+    """TEI's answer to an input that it does not take."""
+    return failure(422, f"Input validation error: {reason}")
+
+
+def empty_input() -> Refused:
+    """TEI's answer to an input of nothing."""
+    return failure(400, "Input validation error: `inputs` cannot be empty", "Empty")
+
+
+def check_batch(size: int, limit: int) -> None:
+    """Refuse more inputs than the server takes at once."""
+    if size > limit:
+        raise failure(422, f"batch size {size} > maximum allowed batch size {limit}")
+
+
+def success(
+    body: bytes, inputs: Sequence[Tokenized], *, tokenization: float, inference: float
+) -> TwinAnswer:
+    """TEI's answer to ``inputs``, with its account: whole milliseconds, for the parts the mean."""
+    total = str(int((tokenization + inference) * 1000))
+    headers = {
+        "x-compute-type": "gpu+optimized",  # TEI says so on a CPU, too
+        "x-compute-time": total,
+        "x-compute-characters": str(sum(item.characters for item in inputs)),
+        "x-compute-tokens": str(sum(len(item.terms) for item in inputs)),
+        "x-total-time": total,
+        "x-tokenization-time": str(int(tokenization * 1000 / len(inputs))),
+        "x-queue-time": "0",
+        "x-inference-time": str(int(inference * 1000 / len(inputs))),
+    }
+    return TwinAnswer(status=200, content_type=JSON, body=body, headers=headers)
