@@ -15,17 +15,16 @@ from typing import Any, ClassVar, NoReturn
 
 from marshmallow import (
     EXCLUDE,
-    Schema,
     ValidationError,
     fields,
-    missing,
     post_load,
     validate,
     validates_schema,
 )
 
 from esinfer.errors import IllegalArgument, NullPointer, ValidationFailed
-from esinfer.java import class_name, double, hash_map_order, text
+from esinfer.java import double, hash_map_order, text
+from esinfer.map_fields import Integer, MapSchema, PositiveInteger, Setting, wrong_type
 
 # -- values -----------------------------------------------------------------
 
@@ -101,64 +100,8 @@ class SeparatorGroup(Enum):
 # -- fields -----------------------------------------------------------------
 
 _INVALID = "[chunking_settings] Invalid value"
-_SIMPLE_NAMES = {
-    "java.lang.Integer": "Integer",
-    "java.lang.String": "String",
-    "java.util.ArrayList": "List",
-}
 _TRIMMED = "".join(map(chr, range(0x21)))
 """What Java's ``String.trim`` takes off."""
-
-
-def _wrong_type(name: str | None, value: object, java_type: str) -> str:
-    return (
-        f"field [{name}] is not of the expected type."
-        f" The value [{text(value)}] cannot be converted to a [{java_type}]"
-    )
-
-
-class Setting(fields.Field[Any]):
-    """A value of exactly one Java type, without coercion; null counts as absent."""
-
-    java_type: ClassVar[str]
-
-    def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
-        if value is None:
-            value = missing
-        if value is missing and self.required:
-            problem = f"[chunking_settings] does not contain the required setting [{self.name}]"
-            raise ValidationError(problem)
-        return super().deserialize(value, *args, **kwargs)
-
-    def _deserialize(self, value: Any, *_args: object, **_kwargs: object) -> Any:
-        if _SIMPLE_NAMES.get(class_name(value)) != self.java_type:
-            raise ValidationError(_wrong_type(self.name, value, self.java_type))
-        return value
-
-
-class Integer(Setting):
-    """A 32-bit integer: no boolean, no ``250.0``, no Java long."""
-
-    java_type = "Integer"
-
-
-class PositiveInteger(Integer):
-    """An integer from ``minimum`` on; zero and less are worded differently."""
-
-    def __init__(self, *, minimum: int = 1, **options: Any) -> None:
-        super().__init__(**options)
-        self.minimum = minimum
-
-    def _deserialize(self, value: Any, *args: object, **kwargs: object) -> int:
-        number: int = super()._deserialize(value, *args, **kwargs)
-        if number <= 0:
-            raise ValidationError(
-                f"{_INVALID} [{number}]. [{self.name}] must be a positive integer"
-            )
-        if number < self.minimum:
-            bound = f"must be greater than or equal to [{double(self.minimum)}]"
-            raise ValidationError(f"{_INVALID} [{double(number)}]. [{self.name}] {bound}")
-        return number
 
 
 class GroupName(Setting):
@@ -189,7 +132,7 @@ class Strings(Setting):
             raise NullPointer(reason='Cannot invoke "Object.getClass()" because "o" is null')
         strangers = [member for member in members if not isinstance(member, str)]
         if strangers:
-            raise ValidationError([_wrong_type(self.name, item, "String") for item in strangers])
+            raise ValidationError([wrong_type(self.name, item, "String") for item in strangers])
         return tuple(members)
 
     def _serialize(self, value: Any, *_args: object, **_kwargs: object) -> list[str]:
@@ -199,13 +142,14 @@ class Strings(Setting):
 # -- schemas ----------------------------------------------------------------
 
 
-class StrategySchema(Schema):
+class StrategySchema(MapSchema):
     """The keys of one strategy, in the order of the echo and of the checks.
 
     A field whose metadata has ``checked_after`` is not checked if the field
     named there is wrong.
     """
 
+    scope = "chunking_settings"
     label: ClassVar[str]
     settings: ClassVar[type[ChunkingSettings]]
     strategy = fields.Raw()

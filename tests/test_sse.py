@@ -1,0 +1,82 @@
+"""The event parser: however the bytes are cut, the events are the same."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from esinfer.errors import ResponseTooLarge
+from esinfer.sse import Event, EventParser
+
+STREAM = (
+    "\ufeffdata: one\n\n"
+    ": a comment\n"
+    "event: error\r\ndata: twö\r\ndata:three\r\n\r\n"
+    "id: 7\nretry: 10\ndata\n\n"
+    "event: nothing\n\n"
+    "data: last"
+).encode()
+EVENTS = [Event("message", b"one"), Event("error", "twö\nthree".encode()), Event("message", b"")]
+
+
+def parse(*chunks: bytes, limit: int = 1000) -> list[Event]:
+    parser = EventParser(limit)
+    events = [event for chunk in chunks for event in parser.feed(chunk)]
+    return [*events, *parser.end()]
+
+
+def test_a_whole_stream_is_parsed() -> None:
+    assert parse(STREAM) == EVENTS
+
+
+def test_bytes_one_at_a_time_give_the_same() -> None:
+    assert parse(*(STREAM[i : i + 1] for i in range(len(STREAM)))) == EVENTS
+
+
+@given(st.lists(st.integers(0, len(STREAM)), max_size=8))
+def test_cuts_do_not_matter(cuts: list[int]) -> None:
+    edges = [0, *sorted(cuts), len(STREAM)]
+    assert parse(*(STREAM[a:b] for a, b in pairwise(edges))) == EVENTS
+
+
+def test_an_event_that_lacks_only_its_blank_line_counts() -> None:
+    assert parse(b"data: whole\n") == [Event("message", b"whole")]
+
+
+def test_a_line_that_was_cut_off_does_not_count() -> None:
+    assert parse(b"data: ha") == []
+
+
+def test_a_lone_carriage_return_ends_a_line() -> None:
+    assert parse(b"data: a\r\rdata: b\r\r\n") == [Event("message", b"a"), Event("message", b"b")]
+
+
+@pytest.mark.parametrize("newline", [b"\n", b"\r\n", b"\r"])
+def test_an_event_is_there_with_the_last_byte_that_it_needs(newline: bytes) -> None:
+    parser = EventParser(1000)
+    for text in (b"a", b"b"):
+        event = b"data: " + text + newline * 2
+        early = [list(parser.feed(event[i : i + 1])) for i in range(len(event) - 1)]
+        last = list(parser.feed(event[-1:]))
+        # A carriage return is an end already; a newline behind it adds nothing.
+        found = early[-1] if newline == b"\r\n" else last
+        assert found == [Event("message", text)]
+        assert [event for events in [*early, last] for event in events] == found
+
+
+def test_no_bytes_at_all_change_nothing() -> None:
+    assert parse(b"data: a\r", b"", b"\n", b"\n", b"") == [Event("message", b"a")]
+
+
+def test_a_line_that_never_ends_is_refused() -> None:
+    parser = EventParser(10)
+    assert [list(parser.feed(b"data")) for _ in range(2)] == [[], []]
+    with pytest.raises(ResponseTooLarge, match=r"Maximum limit of \[10\] bytes reached"):
+        list(parser.feed(b"data"))
+
+
+def test_the_limit_is_for_an_event_not_for_the_stream() -> None:
+    assert len(parse(*[b"data: 1\n\n"] * 100, limit=20)) == 100
