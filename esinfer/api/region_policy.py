@@ -1,0 +1,112 @@
+"""``/_inference/_region_policy``: put, read and delete the region policy.
+
+Source: rest.md sections 7.5 and 9.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from aiohttp import web
+from marshmallow import post_load
+
+from esinfer.api import body
+from esinfer.api.endpoints import reject_body
+from esinfer.api.keys import REGION_POLICY
+from esinfer.api.middleware import PARAMETERS
+from esinfer.api.responses import respond_json
+from esinfer.errors import ActionRequestValidation, IllegalArgument, ParseException
+from esinfer.nested_parser import ObjectField, ObjectsField
+from esinfer.object_parser import ObjectParser, StringsField, TextField
+from esinfer.region_policy import CspRegion, RegionPolicy
+
+
+class CspRegionParser(ObjectParser):
+    parser_name = "csp_region"
+
+    csp = TextField(required=True)
+    region = TextField(required=True)
+
+
+_CSP_REGION = CspRegionParser()
+_ALLOWED = ("allowed_regions", "allowed_geos")
+"""The lists of which a policy has one; Elasticsearch checks them in this order."""
+
+
+class RegionPolicyParser(ObjectParser):
+    parser_name = "region_policy"
+
+    allowed_geos = StringsField()
+    allowed_regions = ObjectsField(_CSP_REGION)
+    fallback_region = ObjectField(_CSP_REGION)
+
+    @post_load(pass_original=True)
+    def _reject_both_lists(
+        self, members: dict[str, Any], original: Mapping[str, object], **_: object
+    ) -> dict[str, Any]:
+        found = [name for name in original if name in _ALLOWED]
+        if len(found) > 1:
+            raise IllegalArgument(  # the blank at the end is Elasticsearch's
+                reason=f"The following fields are not allowed together: [{', '.join(found)}] "
+            )
+        return members
+
+
+class PutRegionPolicyParser(ObjectParser):
+    parser_name = "put_region_policy_request"
+
+    region_policy = ObjectField(RegionPolicyParser(), required=True)
+
+
+_PUT_REGION_POLICY = PutRegionPolicyParser()
+
+
+def load_region_policy(parsed: body.Body) -> RegionPolicy:
+    """The policy in the body of a PUT; its lists may be empty."""
+    request: dict[str, Any] = _PUT_REGION_POLICY.parse(parsed.value, parsed.text)
+    members: dict[str, Any] = request["region_policy"]
+    regions = members.get("allowed_regions")
+    fallback = members.get("fallback_region")
+    return RegionPolicy(
+        allowed_geos=members.get("allowed_geos"),
+        allowed_regions=None if regions is None else tuple(CspRegion(**each) for each in regions),
+        fallback_region=None if fallback is None else CspRegion(**fallback),
+    )
+
+
+def _problems(policy: RegionPolicy) -> Iterator[str]:
+    for name in _ALLOWED:
+        if getattr(policy, name) == ():
+            yield f"[region_policy.{name}] must not be empty"
+
+
+async def put(request: web.Request) -> web.StreamResponse:
+    """``PUT /_inference/_region_policy?force``.
+
+    ``force`` overrides the refusal of a policy that bars endpoints in use;
+    there are none that a policy could bar.
+    """
+    data = await body.read_bytes(request)
+    if not data:
+        raise ParseException(reason="body is required")
+    request[PARAMETERS].boolean("force")
+    policy = load_region_policy(body.parse(request, data))
+    request[PARAMETERS].reject_unknown()
+    problems = list(_problems(policy))
+    if problems:
+        raise ActionRequestValidation(problems)
+    return respond_json(request, request.app[REGION_POLICY].put(policy).to_wire())
+
+
+async def get(request: web.Request) -> web.StreamResponse:
+    """``GET /_inference/_region_policy``."""
+    reject_body(request)
+    return respond_json(request, request.app[REGION_POLICY].get().to_wire())
+
+
+async def delete(request: web.Request) -> web.StreamResponse:
+    """``DELETE /_inference/_region_policy``."""
+    reject_body(request)
+    request.app[REGION_POLICY].delete()
+    return respond_json(request, {"acknowledged": True})
