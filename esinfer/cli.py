@@ -170,13 +170,13 @@ def _application(
     from esinfer.app import make_app, make_twin  # noqa: PLC0415
 
     if command == "twin":
-        from aiohttp.web import AppRunner  # noqa: PLC0415
+        from esinfer.twin import protocol as twin  # noqa: PLC0415
 
-        return make_twin(config), AppRunner
+        return make_twin(config), twin.make_runner
 
-    from esinfer.api.protocol import make_runner  # noqa: PLC0415
+    from esinfer.api import protocol as api  # noqa: PLC0415
 
-    return make_app(config, mode="mock" if command == "mock" else "serve"), make_runner
+    return make_app(config, mode="mock" if command == "mock" else "serve"), api.make_runner
 
 
 def _refuse(error: Exception) -> int:

@@ -1,9 +1,10 @@
 """Every setting, declared once, and how a ``Config`` is read.
 
 Defaults < a TOML file < environment variables ``ESINFER_SECTION__KEY`` <
-``--set section.key=value``. A field's declaration says how its value is read,
-what is allowed and what it means; ``conf/esinfer.toml`` repeats all of them,
-and a test compares the two. Only ``app`` and ``cli`` import this module.
+``--set section.key=value``; what names no setting is an error. A field's
+declaration says how its value is read, what is allowed and what it means;
+``conf/esinfer.toml`` repeats all of them, and a test compares the two. Only
+``app`` and ``cli`` import this module.
 """
 
 from __future__ import annotations
@@ -11,18 +12,24 @@ from __future__ import annotations
 import difflib
 import json
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
+from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any
 
-from esinfer.units import parse_size, parse_time
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-T = TypeVar("T")
+from esinfer.setting import (
+    READ_ERRORS,
+    Setting,
+    choice,
+    duration,
+    flag,
+    fraction,
+    integer,
+    secret,
+    size,
+    text,
+)
 
 
 class ConfigError(Exception):
@@ -30,140 +37,25 @@ class ConfigError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Setting(Generic[T]):
-    """What a field of a section declares beside its type and default.
-
-    ``read`` takes the value as TOML holds it and ``convert`` makes that out of
-    the text of an environment variable or of ``--set``; whatever either raises
-    means that the value is not ``expected``. The value of a ``secret`` is never
-    shown.
-    """
-
-    comment: str
-    expected: str
-    read: Callable[[object], T]
-    convert: Callable[[str], object] = str
-    secret: bool = False
-
-
-_READ_ERRORS = (ValueError, TypeError, LookupError, OverflowError)
-
-
-def _declare(default: object, setting: Setting[T]) -> T:
-    """A dataclass field; ``default`` as TOML holds it."""
-    return field(
-        default=setting.read(default), repr=not setting.secret, metadata={"setting": setting}
-    )
-
-
-def _exactly(kind: type[T], value: object) -> T:
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise TypeError
-    return value
-
-
-def _within(low: float, value: float, high: float) -> None:
-    if not low <= value <= high:  # also refuses nan
-        raise ValueError
-
-
-def _text(default: str, comment: str, *, expected: str, pattern: str = r"[^\x00-\x1f\x7f]+") -> str:
-    def read(value: object) -> str:
-        text = _exactly(str, value)
-        if re.fullmatch(pattern, text) is None:
-            raise ValueError
-        return text
-
-    return _declare(default, Setting(comment=comment, expected=expected, read=read))
-
-
-def _secret(default: str, comment: str) -> str:
-    def read(value: object) -> str:
-        return _exactly(str, value)
-
-    expected = "a string in quotes"
-    return _declare(default, Setting(comment=comment, expected=expected, read=read, secret=True))
-
-
-def _choice(default: str, comment: str, *choices: str) -> str:
-    def read(value: object) -> str:
-        return choices[choices.index(_exactly(str, value))]
-
-    expected = "one of " + ", ".join(f'"{choice}"' for choice in choices)
-    return _declare(default, Setting(comment=comment, expected=expected, read=read))
-
-
-def _flag(*, default: bool, comment: str) -> bool:
-    def read(value: object) -> bool:
-        return _exactly(bool, value)
-
-    def convert(text: str) -> bool:
-        return {"true": True, "false": False}[text.lower()]
-
-    expected = "true or false"
-    return _declare(
-        default, Setting(comment=comment, expected=expected, read=read, convert=convert)
-    )
-
-
-def _integer(default: int, comment: str, *, low: int, high: int = 2**31 - 1) -> int:
-    def read(value: object) -> int:
-        number = _exactly(int, value)
-        _within(low, number, high)
-        return number
-
-    expected = f"a whole number from {low} to {high}"
-    return _declare(default, Setting(comment=comment, expected=expected, read=read, convert=int))
-
-
-def _fraction(default: float, comment: str, *, low: float, high: float) -> float:
-    def read(value: object) -> float:
-        number = _exactly(float, value)
-        _within(low, number, high)
-        return number
-
-    expected = f"a number from {low} to {high}"
-    return _declare(default, Setting(comment=comment, expected=expected, read=read, convert=float))
-
-
-def _duration(default: str, comment: str) -> float:
-    def read(value: object) -> float:
-        return parse_time(_exactly(str, value))
-
-    expected = f'a duration such as "{default}"'
-    return _declare(default, Setting(comment=comment, expected=expected, read=read))
-
-
-def _size(default: str, comment: str, *, low: str, high: str) -> int:
-    def read(value: object) -> int:
-        size = parse_size(_exactly(str, value))
-        _within(parse_size(low), size, parse_size(high))
-        return size
-
-    expected = f'a byte size such as "{default}", from "{low}" to "{high}"'
-    return _declare(default, Setting(comment=comment, expected=expected, read=read))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ServerConfig:
     """Where and how ``serve``, ``mock`` and ``twin`` listen."""
 
-    host: str = _text(
+    host: str = text(
         "127.0.0.1",
         'Address or host name to listen on; "0.0.0.0" is every IPv4 interface.',
         expected='an address or host name such as "127.0.0.1"',
         pattern=r"[^\x00-\x20\x7f]+",
     )
-    port: int = _integer(
+    port: int = integer(
         9200,
         "TCP port, 0 for any free one. Left out, `esinfer twin` takes 8080.",
         low=0,
         high=65535,
     )
-    max_content_length: int = _size(
+    max_content_length: int = size(
         "100mb", "Largest request body that is accepted; a size.", low="1b", high="2gb"
     )
-    shutdown_timeout: float = _duration(
+    shutdown_timeout: float = duration(
         "30s", "How long requests in flight may go on after SIGTERM or SIGINT; a duration."
     )
 
@@ -172,21 +64,24 @@ class ServerConfig:
 class ElasticsearchConfig:
     """The Elasticsearch that the server claims to be."""
 
-    version: str = _text(
+    version: str = text(
         "9.5.0",
-        "Version of Elasticsearch that clients are told.",
+        "Version of Elasticsearch that clients are told; from 9.6 on chat answers without _stream.",
         expected='a version such as "9.5.0"',
         pattern=r"\d+\.\d+\.\d+(-[A-Za-z0-9.-]+)?",
     )
-    cluster_name: str = _text(
+    cluster_name: str = text(
         "esinfer",
         "Name of the cluster that clients are told.",
         expected='a name such as "esinfer"',
     )
-    node_name: str = _text(
+    node_name: str = text(
         "esinfer",
         "Name of the node that clients are told.",
         expected='a name such as "esinfer"',
+    )
+    event_byte_order_mark: bool = flag(
+        default=False, comment="Whether each event of a stream begins with a byte-order mark."
     )
 
 
@@ -194,34 +89,34 @@ class ElasticsearchConfig:
 class InferenceConfig:
     """Elasticsearch's ``xpack.inference.*`` settings, by their last names (hugging_face.md 5.3)."""
 
-    max_response_size: int = _size(
+    max_response_size: int = size(
         "50mb", "Largest answer of an upstream that is read; a size.", low="1b", high="100mb"
     )
-    connect_timeout: float = _duration(
+    connect_timeout: float = duration(
         "5s", "How long connecting to an upstream may take; a duration."
     )
-    max_total_connections: int = _integer(50, "Connections to all upstreams together.", low=1)
-    max_route_connections: int = _integer(20, "Connections to one upstream host and port.", low=1)
-    queue_capacity: int = _integer(
+    max_total_connections: int = integer(50, "Connections to all upstreams together.", low=1)
+    max_route_connections: int = integer(20, "Connections to one upstream host and port.", low=1)
+    queue_capacity: int = integer(
         2000, "Requests that may wait in one rate limit group; 0 is no limit.", low=0
     )
-    retry_initial_delay: float = _duration(
+    retry_initial_delay: float = duration(
         "1s",
         "Longest wait before the first retry, doubled before each further one; a duration.",
     )
-    retry_max_delay_bound: float = _duration(
+    retry_max_delay_bound: float = duration(
         "5s", "What doubling the longest wait before a retry stops at; a duration."
     )
-    retry_timeout: float = _duration(
+    retry_timeout: float = duration(
         "30s", 'No retry later than this after the first attempt, "0s" is no retry; a duration.'
     )
-    truncator_reduction_percentage: float = _fraction(
+    truncator_reduction_percentage: float = fraction(
         0.5,
         "Share of each input that is kept when an upstream answers that it is too long.",
         low=0.01,
         high=0.99,
     )
-    skip_validate_and_start: bool = _flag(
+    skip_validate_and_start: bool = flag(
         default=False, comment="Store new endpoints without the call that validates them."
     )
 
@@ -230,20 +125,20 @@ class InferenceConfig:
 class TwinConfig:
     """The built-in stand-in for Hugging Face."""
 
-    dimensions: int = _integer(384, "Numbers in a text embedding of the twin.", low=1, high=4096)
-    model_id: str = _text(
+    dimensions: int = integer(384, "Numbers in a text embedding of the twin.", low=1, high=4096)
+    model_id: str = text(
         "sentence-transformers/all-MiniLM-L6-v2",
         "Name under which the twin reports its model.",
         expected='a model name such as "sentence-transformers/all-MiniLM-L6-v2"',
     )
-    api_key: str = _secret("", "Key that the twin asks of its callers; empty asks none.")
+    api_key: str = secret("", "Key that the twin asks of its callers; empty asks none.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoggingConfig:
     """What is written to standard error."""
 
-    level: str = _choice(
+    level: str = choice(
         "info",
         'Least severe level: "debug", "info", "warn" or "error".',
         "debug",
@@ -251,7 +146,7 @@ class LoggingConfig:
         "warn",
         "error",
     )
-    format: str = _choice(
+    format: str = choice(
         "text", 'Log lines as "text" or as "json" objects; --log-format wins.', "text", "json"
     )
 
@@ -286,8 +181,8 @@ class _Source:
     is_text: bool = True
 
     def fail(self, problem: str) -> ConfigError:
-        text = f"{self.name}: {problem}"
-        return ConfigError(text if text.isprintable() else ascii(text)[1:-1])
+        line = f"{self.name}: {problem}"
+        return ConfigError(line if line.isprintable() else ascii(line)[1:-1])
 
     def read(self, section: str, key: str, value: Any) -> object:
         """The setting's value, or a ConfigError."""
@@ -296,14 +191,14 @@ class _Source:
             raise self.fail(f"{self.spell(section, key)} is unknown{self._advice(section, key)}")
         try:
             return setting.read(setting.convert(value) if self.is_text else value)
-        except _READ_ERRORS as error:
+        except READ_ERRORS as error:
             expected = setting.expected.replace('"', "") if self.is_text else setting.expected
             got = "" if setting.secret else f", got {_shown(value)}"
             raise self.fail(f"{self.spell(section, key)} must be {expected}{got}") from error
 
     def _advice(self, section: str, key: str) -> str:
         known = [(name, own) for name, settings in SETTINGS.items() for own in settings]
-        namesakes = [pair for pair in known if pair[1] == key]
+        namesakes = [pair for pair in known if pair[1] == key.strip("_")]
         dotted = {".".join(pair): pair for pair in known}
         close = difflib.get_close_matches(f"{section}.{key}".lower(), dotted, n=1, cutoff=0.7)
         for pair in [*namesakes, *(dotted[name] for name in close)]:
@@ -314,14 +209,16 @@ class _Source:
 
 
 def _shown(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    printed = json.dumps(value, ensure_ascii=False, default=str)
+    return printed if len(printed) <= 60 else f"{printed[:57]}..."
 
 
 _Entries = Iterator[tuple[str, str, object]]
 
 
 def _file_entries(source: _Source, path: Path) -> _Entries:
+    import tomllib  # noqa: PLC0415 -- for those who have a file
+
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
@@ -348,15 +245,33 @@ def _spell_key(section: str, key: str) -> str:
     return f"[{section}] {key}" if section else key
 
 
+_PREFIX = "ESINFER_"
+
+
 def _spell_variable(section: str, key: str) -> str:
-    return f"ESINFER_{section}__{key}".upper() if section else f"ESINFER__{key}".upper()
+    return _PREFIX + (f"{section}__{key}" if section else key).upper()
 
 
 def _environment_entries(environ: Mapping[str, str]) -> _Entries:
     for name, value in environ.items():
-        if name.startswith("ESINFER_") and "__" in name:
-            section, _, key = name.removeprefix("ESINFER").lower().partition("__")
-            yield section.removeprefix("_"), key, value
+        own = name.removeprefix(_PREFIX)
+        if own == name or _is_service_link(own, value):
+            continue
+        section, _, key = own.lower().partition("__")
+        yield (section, key, value) if section and key else ("", own.lower(), value)
+
+
+_SERVICE_LINK = re.compile(
+    r"(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)"
+)
+
+
+def _is_service_link(own: str, value: str) -> bool:
+    """Whether Kubernetes set it, as it does in every pod for a service named esinfer."""
+    if "__" in own:
+        return False
+    address = own.endswith("PORT") and "://" in value
+    return address or _SERVICE_LINK.fullmatch(own) is not None
 
 
 def _dotted_entries(values: Mapping[str, object]) -> _Entries:

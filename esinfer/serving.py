@@ -1,8 +1,8 @@
 """Running an aiohttp application until a signal stops it.
 
 The started line goes to standard output, everything else to the log. What a
-request meets before the application does (the socket, limits of the HTTP
-parser) is set here.
+request meets before the application does is set by the runner (the HTTP
+parser) and here (the socket).
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ async def serve(  # noqa: PLR0913 -- each is an option of the command line
     port: int,
     shutdown_timeout: float,
     log_format: str,
-    make_runner: Callable[..., web.AppRunner] = web.AppRunner,
+    make_runner: Callable[..., web.AppRunner],
 ) -> None:
     """Serve ``app`` until SIGTERM or SIGINT, then let the requests in flight finish.
 
@@ -92,8 +92,6 @@ async def serve(  # noqa: PLR0913 -- each is an option of the command line
         # aiohttp waits this long for handlers, breaks off the reading of request
         # bodies, and waits once more; it takes 0 for no limit.
         shutdown_timeout=max(shutdown_timeout, 0.001) / 2,
-        max_line_size=4096,  # http.max_initial_line_length
-        max_field_size=16384,  # http.max_header_size
     )
     try:
         await runner.setup()

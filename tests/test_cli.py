@@ -108,6 +108,7 @@ async def running(
         "port": 0,
         "shutdown_timeout": 10.0,
         "log_format": "text",
+        "make_runner": web.AppRunner,
     }
     async with asyncio.timeout(20), asyncio.TaskGroup() as group:
         task = group.create_task(serve(app, **{**arguments, **options}))
@@ -186,7 +187,7 @@ class TestServe:
         async with running(app, monkeypatch) as server:
             await server.task
 
-    async def test_the_runner_gets_elasticsearchs_http_limits(
+    async def test_the_runner_gets_half_the_shutdown_timeout_and_sets_its_limits_itself(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         given: dict[str, object] = {}
@@ -197,12 +198,7 @@ class TestServe:
 
         async with running(slow_app(int), monkeypatch, make_runner=make_runner) as server:
             await server.stop()
-        assert given == {
-            "access_log": None,
-            "shutdown_timeout": 5.0,
-            "max_line_size": 4096,
-            "max_field_size": 16384,
-        }
+        assert given == {"access_log": None, "shutdown_timeout": 5.0}
 
 
 async def body(session: aiohttp.ClientSession, url: str) -> str:
@@ -224,6 +220,7 @@ class TestListenError:
                 port=port,
                 shutdown_timeout=1,
                 log_format="text",
+                make_runner=web.AppRunner,
             )
         return str(caught.value)
 
@@ -404,9 +401,9 @@ class TestApplication:
     @pytest.mark.parametrize(
         ("command", "app", "runner"),
         [
-            ("serve", "app of serve", "own runner"),
-            ("mock", "app of mock", "own runner"),
-            ("twin", "app of twin", web.AppRunner),
+            ("serve", "app of serve", "runner of the API"),
+            ("mock", "app of mock", "runner of the API"),
+            ("twin", "app of twin", "runner of the twin"),
         ],
     )
     async def test_of_each_command(
@@ -423,9 +420,9 @@ class TestApplication:
             given.update(options, app=app)
 
         apps = SimpleNamespace(make_app=make_app, make_twin=lambda _: "app of twin")
-        protocol = SimpleNamespace(make_runner="own runner")
         monkeypatch.setitem(sys.modules, "esinfer.app", apps)
-        monkeypatch.setitem(sys.modules, "esinfer.api.protocol", protocol)
+        monkeypatch.setattr("esinfer.api.protocol.make_runner", "runner of the API")
+        monkeypatch.setattr("esinfer.twin.protocol.make_runner", "runner of the twin")
         monkeypatch.setattr("esinfer.serving.serve", record)
         monkeypatch.setattr("signal.pthread_sigmask", lambda *_: None)
 
@@ -497,7 +494,8 @@ def make_app(config, mode="twin"):
     return slow_app(lambda: print("begun", flush=True))
 
 sys.modules["esinfer.app"] = SimpleNamespace(make_app=make_app, make_twin=make_app)
-sys.modules["esinfer.api.protocol"] = SimpleNamespace(make_runner=web.AppRunner)
+for name in "esinfer.api.protocol", "esinfer.twin.protocol":
+    sys.modules[name] = SimpleNamespace(make_runner=web.AppRunner)
 from esinfer.cli import main
 sys.exit(main())
 """

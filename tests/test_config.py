@@ -108,7 +108,7 @@ class TestValues:
             for key in fields(getattr(Config(), section.name))
         }
         assert declared == {(name, key) for name, keys in SETTINGS.items() for key in keys}
-        assert len(declared) == 22
+        assert len(declared) == 23
 
 
 class TestFileErrors:
@@ -241,6 +241,39 @@ class TestTextErrors:
                 "the sections are server, elasticsearch, inference, twin, logging",
             ),
             (
+                "ESINFER_SERVER_PORT",
+                "1",
+                "ESINFER_SERVER_PORT is unknown; did you mean ESINFER_SERVER__PORT?",
+            ),
+            ("ESINFER_PORT", "1", "ESINFER_PORT is unknown; did you mean ESINFER_SERVER__PORT?"),
+            (
+                "ESINFER___PORT",
+                "1",
+                "ESINFER___PORT is unknown; did you mean ESINFER_SERVER__PORT?",
+            ),
+            (
+                "ESINFER_TWIN_API_KEY",
+                "1",
+                "ESINFER_TWIN_API_KEY is unknown; did you mean ESINFER_TWIN__API_KEY?",
+            ),
+            (
+                "ESINFER_RETRY_TIMEOUT",
+                "1s",
+                "ESINFER_RETRY_TIMEOUT is unknown; did you mean ESINFER_INFERENCE__RETRY_TIMEOUT?",
+            ),
+            (
+                "ESINFER_HOME",
+                "x",
+                "ESINFER_HOME is unknown; "
+                "the sections are server, elasticsearch, inference, twin, logging",
+            ),
+            (
+                "ESINFER_",
+                "x",
+                "ESINFER_ is unknown; "
+                "the sections are server, elasticsearch, inference, twin, logging",
+            ),
+            (
                 "ESINFER_SERVER__PORT",
                 "",
                 "ESINFER_SERVER__PORT must be a whole number from 0 to 65535, got ",
@@ -261,9 +294,25 @@ class TestTextErrors:
     def test_what_is_wrong_in_the_environment(self, name: str, value: str, problem: str) -> None:
         assert error(environ={name: value}).startswith(f"environment: {problem}")
 
-    def test_variables_that_name_no_setting_are_let_be(self) -> None:
-        environ = {"ESINFER_HOME": "x", "ESINFERX__Y": "x", "SERVER__PORT": "x", "PATH": "x"}
+    def test_variables_of_others_are_let_be(self) -> None:
+        environ = {"ESINFER": "x", "ESINFERX__Y": "x", "SERVER__PORT": "x", "PATH": "x"}
         assert load(None, environ, []) == Config()
+
+    @pytest.mark.parametrize("service", ["ESINFER", "ESINFER_MOCK"])
+    def test_what_kubernetes_sets_for_a_service_of_our_name_is_let_be(self, service: str) -> None:
+        address = "tcp://10.0.0.1:9200"
+        environ = {
+            "SERVICE_HOST": "10.0.0.1",
+            "SERVICE_PORT": "9200",
+            "SERVICE_PORT_HTTP": "9200",
+            "PORT": address,
+            "PORT_9200_TCP": address,
+            "PORT_9200_TCP_PROTO": "tcp",
+            "PORT_9200_TCP_PORT": "9200",
+            "PORT_9200_TCP_ADDR": "10.0.0.1",
+        }
+        links = {f"{service}_{name}": value for name, value in environ.items()}
+        assert load(None, links, []) == Config()
 
     @pytest.mark.parametrize("override", ["", "server.port", "port=1", "=", "server=1"])
     def test_a_malformed_set(self, override: str) -> None:

@@ -7,14 +7,17 @@ product header on it. Source: rest.md sections 7.7 and 9.
 
 from __future__ import annotations
 
-import logging
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 
 import orjson
-from aiohttp import hdrs, http_exceptions, web
+from aiohttp import http_exceptions, web
 
 from esinfer.api.responses import PRODUCT, error_body
+from esinfer.connection import BareResponse, Connection, Runner
 from esinfer.errors import (
     ElasticsearchError,
     IllegalState,
@@ -23,59 +26,44 @@ from esinfer.errors import (
     TooLongHttpLine,
 )
 
-logger = logging.getLogger(__name__)
-
 MAX_LINE = 4096
+"""``http.max_initial_line_length``"""
 MAX_HEADER = 16384
+"""``http.max_header_size``"""
 
 
-class _NamelessResponse(web.Response):
-    """Without ``Server``; the signal that removes it elsewhere knows only requests."""
+class Protocol(Connection):
+    """A connection with errors of Elasticsearch's shape."""
 
-    async def _prepare_headers(self) -> None:
-        await super()._prepare_headers()
-        self.headers.popall(hdrs.SERVER, None)
+    _streaming: asyncio.Task[Any] | None = None
 
+    @contextmanager
+    def cancel_on_loss(self) -> Iterator[None]:
+        """Cancel the current task if the client goes away meanwhile.
 
-class Protocol(web.RequestHandler):
-    """aiohttp's connection, with errors of Elasticsearch's shape."""
-
-    def data_received(self, data: bytes) -> None:
-        """Take bytes; a handler that waits for the rest of a broken body is told so.
-
-        aiohttp queues the error behind the request, which then waits for ever.
+        Everything else is finished for a client that is gone; a stream is not.
         """
-        super().data_received(data)
-        request = self._current_request
-        if request is None or request.content.is_eof() or not self._messages:
-            return
-        error = getattr(self._messages[-1][0], "exc", None)
-        if error is not None:
-            request.content.set_exception(error)
-            request.content.feed_eof()
+        self._streaming = asyncio.current_task()
+        if self.transport is None and self._streaming is not None:
+            self._streaming.cancel()  # it went while the request was read
+        try:
+            yield
+        finally:
+            self._streaming = None
 
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = HTTPStatus.INTERNAL_SERVER_ERROR,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        if request.writer.output_size > 0:
-            raise ConnectionError("an answer has begun, another cannot follow")
+    def connection_lost(self, exc: BaseException | None) -> None:
+        super().connection_lost(exc)
+        if self._streaming is not None:
+            self._streaming.cancel()
+
+    def refusal(self, status: int, exc: BaseException | None) -> web.Response:
         error = _error(status, exc)
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            logger.error("unhandled error in a request", exc_info=exc)
-        else:
-            logger.debug("refused bytes that are no HTTP request: %s", message)
-        response = _NamelessResponse(
+        return BareResponse(
             status=error.status,
             body=orjson.dumps(error_body(error)),
             content_type="application/json",
             headers=dict([PRODUCT]),
         )
-        response.force_close()
-        return response
 
 
 def _error(status: int, exc: BaseException | None) -> ElasticsearchError:
@@ -87,27 +75,6 @@ def _error(status: int, exc: BaseException | None) -> ElasticsearchError:
     return MalformedHttp(problem=type(exc).__name__ if exc else "no reason known")
 
 
-class _Server(web.Server):
-    """Makes our protocol for every connection of an application's server."""
-
-    def __call__(self) -> web.RequestHandler:
-        return Protocol(self, loop=self._loop, **self._kwargs)
-
-
-class Runner(web.AppRunner):
-    """Runs an application behind our protocol."""
-
-    async def _make_server(self) -> web.Server:
-        made = await super()._make_server()
-        return _Server(
-            made.request_handler,
-            request_factory=made.request_factory,
-            loop=made._loop,  # noqa: SLF001 - aiohttp has no public way to choose the protocol
-            **made._kwargs,  # noqa: SLF001 - as above
-        )
-
-
 def make_runner(app: web.Application, **options: Any) -> Runner:
     """A runner for the server's app; request bodies come as sent, unpacking is ours."""
-    limits = {"max_line_size": MAX_LINE, "max_field_size": MAX_HEADER}
-    return Runner(app, auto_decompress=False, **(options | limits))
+    return Runner(app, Protocol, max_line_size=MAX_LINE, max_field_size=MAX_HEADER, **options)

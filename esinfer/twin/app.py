@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import Final
 
-from aiohttp import web
+from aiohttp import http_exceptions, web
 
-from esinfer.twin.tei import Twin, TwinAnswer, TwinRequest
+from esinfer.twin.answers import TwinAnswer, TwinRequest
+from esinfer.twin.tei import Twin
 
 TWIN: Final = web.AppKey("twin", Twin)
 
@@ -23,13 +25,19 @@ def make_twin_app(twin: Twin) -> web.Application:
     return app
 
 
-async def _answer(request: web.Request) -> web.Response:
+async def _answer(request: web.Request) -> web.StreamResponse:
     twin = request.app[TWIN]
-    body = await _read(request, twin.payload_limit)
+    try:
+        body = await _read(request, twin.payload_limit)
+    except (ConnectionError, http_exceptions.HttpProcessingError, web.RequestPayloadError):
+        return _broken_off()
     read = TwinRequest(method=request.method, path=request.path, headers=request.headers, body=body)
-    if len(body) > _LARGE:
-        return _respond(await asyncio.to_thread(twin.answer, read))
-    return _respond(twin.answer(read))
+    large = len(body) > _LARGE
+    answer = await asyncio.to_thread(twin.answer, read) if large else twin.answer(read)
+    headers = _headers(answer)
+    if answer.events is None:
+        return web.Response(status=answer.status, body=answer.body or None, headers=headers)
+    return await _stream(request, answer.events, web.StreamResponse(headers=headers))
 
 
 async def _read(request: web.Request, limit: int) -> bytes:
@@ -40,8 +48,31 @@ async def _read(request: web.Request, limit: int) -> bytes:
     return bytes(body)
 
 
-def _respond(answer: TwinAnswer) -> web.Response:
+def _broken_off() -> web.Response:
+    """What axum answers to a body that does not end as it should."""
+    reason = "Failed to buffer the request body: error reading a body from connection"
+    response = web.Response(status=400, text=reason)
+    response.force_close()
+    return response
+
+
+def _headers(answer: TwinAnswer) -> dict[str, str]:
     headers = dict(answer.headers)
     if answer.content_type is not None:
         headers["content-type"] = answer.content_type
-    return web.Response(status=answer.status, body=answer.body or None, headers=headers)
+    return headers
+
+
+async def _stream(
+    request: web.Request, events: Iterable[bytes], response: web.StreamResponse
+) -> web.StreamResponse:
+    """Write event by event; between two, other requests have their turn."""
+    try:
+        await response.prepare(request)
+        for event in events:
+            await response.write(event)
+            await asyncio.sleep(0)
+        await response.write_eof()
+    except ConnectionResetError:  # the client has heard enough
+        pass
+    return response

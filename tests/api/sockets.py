@@ -3,8 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
 
 JSON = "Content-Type: application/json"
+
+
+@asynccontextmanager
+async def listening(runner: web.AppRunner) -> AsyncIterator[str]:
+    """Serve behind a runner on a free loopback port; the address."""
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield f"http://127.0.0.1:{site.port}"
+    finally:
+        await runner.cleanup()
 
 
 def head(method: str, path: str, *headers: str) -> bytes:

@@ -115,6 +115,31 @@ async def test_broken_chunks_are_400_and_the_connection_closed(
     assert [r for r in caplog.records if r.levelno > logging.INFO] == []
 
 
+KEY = b"hunter2"
+_PUT = head("PUT", "/_inference/x").removesuffix(b"\r\n")
+QUOTED = {
+    "the rest of a body": _PUT + b'Content-Length: 5\r\n\r\n{"a":"' + KEY + b'"}',
+    "a header with a control character": _PUT + b"Authorization: ApiKey " + KEY + b"\x00\r\n\r\n",
+    "a header that is too long": _PUT + b"Authorization: ApiKey " + KEY * 3000 + b"\r\n\r\n",
+    "a header without a colon": _PUT + KEY + b"\r\n\r\n",
+    "a path": b"GET /" + KEY + b"\xff HTTP/1.1\r\nHost: a\r\n\r\n",
+    "an address": b"GET http://[" + KEY + b" HTTP/1.1\r\nHost: a\r\n\r\n",
+    "a method": KEY + b" / HTTP/1.1\r\nHost: a\r\n\r\n",
+    "a chunk": _PUT + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{" + KEY + b"\r\n",
+    "a trailer": _PUT + b"Transfer-Encoding: chunked\r\n\r\n0\r\n" + KEY + b"\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("sent", QUOTED.values(), ids=QUOTED.keys())
+async def test_what_was_sent_is_not_in_the_log(
+    client: Client, sent: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    await exchange(client.url, sent)
+    assert caplog.records
+    assert KEY.decode() not in caplog.text
+
+
 async def test_bytes_after_a_good_request_do_not_spoil_it(client: Client) -> None:
     good = b"GET /_inference HTTP/1.1\r\nHost: a\r\n\r\n"
     answer, closed = await exchange(client.url, good, b"\x00garbage\r\n\r\n")

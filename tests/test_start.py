@@ -1,0 +1,66 @@
+"""What starting costs: how much memory, and which modules are loaded before the first request."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+LOAD = """
+import sys
+from esinfer import cli, serving
+from esinfer.config import load
+cli._application(sys.argv[1], load(None, {}, []))
+print(*sys.modules)
+"""
+
+AT_NEED = {"numpy", "yaml", "tomllib", "esinfer.demo"}
+"""For the first text embedding, YAML body and configuration file; and what is a program itself."""
+
+FOR_TESTS = {"_pytest", "aioresponses", "aiohttp.test_utils", "hypothesis", "pytest", "unittest"}
+
+
+async def run(*argv: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-W", "error", *argv, stdout=asyncio.subprocess.PIPE, cwd=ROOT
+    )
+
+
+@pytest.mark.parametrize("command", ["serve", "mock", "twin"])
+async def test_what_is_not_needed_at_once_is_not_loaded(command: str) -> None:
+    child = await run("-c", LOAD, command)
+    async with asyncio.timeout(30):
+        out, _ = await child.communicate()
+    loaded = set(out.decode().split())
+    assert child.returncode == 0
+    assert "esinfer.app" in loaded
+    assert not loaded & (AT_NEED | FOR_TESTS)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc here")
+async def test_mock_takes_less_than_80_mb() -> None:
+    child = await run("-m", "esinfer", "mock", "--port", "0")
+    assert child.stdout is not None
+    try:
+        async with asyncio.timeout(30), aiohttp.ClientSession() as session:
+            url = (await child.stdout.readline()).decode().split()[-1]
+            async with session.get(url) as response:
+                assert response.status == 200
+            assert resident_kib(child.pid) < 80 * 1024
+    finally:
+        with suppress(ProcessLookupError):
+            child.terminate()
+        await child.communicate()
+    assert child.returncode == 0
+
+
+def resident_kib(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    fields = dict(line.split(":", 1) for line in status.splitlines())
+    return int(fields["VmRSS"].removesuffix("kB"))
