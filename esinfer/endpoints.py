@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from typing import Protocol
 
 from esinfer import java
@@ -109,12 +110,15 @@ class InferenceEndpoint:
     @property
     def rate_limit_group(self) -> RateLimitGroup:
         """Endpoints with the same address, key and limit share one pace."""
-        account = f"{self.service_settings.url}\0{self.secret_settings.api_key.reveal()}"
-        digest = hashlib.blake2b(account.encode(), digest_size=16).hexdigest()
-        return RateLimitGroup(
-            account=digest,
-            requests_per_minute=self.service_settings.rate_limit.requests_per_minute,
-        )
+        settings = self.service_settings
+        return _group(settings.url, self.secret_settings.api_key, settings.rate_limit)
+
+
+@lru_cache(maxsize=1024)  # asked for with every request
+def _group(url: str, api_key: Secret, rate_limit: RateLimit) -> RateLimitGroup:
+    account = f"{url}\0{api_key.reveal()}"
+    digest = hashlib.blake2b(account.encode(), digest_size=16).hexdigest()
+    return RateLimitGroup(account=digest, requests_per_minute=rate_limit.requests_per_minute)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

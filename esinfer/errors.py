@@ -10,7 +10,8 @@ The tree (type on the wire, default status):
 ElasticsearchError                       exception 500
 ├── StatusException                      status_exception, status set by class or by raiser
 │   ├── (one class for each reason, see below)
-│   └── UpstreamStatusError              the upstream answered with an error status
+│   ├── UpstreamStatusError              the upstream answered with an error status
+│   └── ChatErrorEvent                   the upstream sent an error in its stream
 ├── ParseException                       parse_exception 400
 ├── ParsingException                     parsing_exception 400, with line and col
 ├── ResourceNotFound                     resource_not_found_exception 404
@@ -41,8 +42,52 @@ Source of the names and statuses: rest.md section 0.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar
+
+_STATUS_NAMES = {
+    300: "multiple_choices",
+    301: "moved_permanently",
+    302: "found",
+    303: "see_other",
+    304: "not_modified",
+    305: "use_proxy",
+    307: "temporary_redirect",
+    400: "bad_request",
+    401: "unauthorized",
+    402: "payment_required",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    406: "not_acceptable",
+    407: "proxy_authentication",
+    408: "request_timeout",
+    409: "conflict",
+    410: "gone",
+    411: "length_required",
+    412: "precondition_failed",
+    413: "request_entity_too_large",
+    414: "request_uri_too_long",
+    415: "unsupported_media_type",
+    416: "requested_range_not_satisfied",
+    417: "expectation_failed",
+    421: "misdirected_request",
+    422: "unprocessable_entity",
+    423: "locked",
+    424: "failed_dependency",
+    429: "too_many_requests",
+    500: "internal_server_error",
+    501: "not_implemented",
+    502: "bad_gateway",
+    503: "service_unavailable",
+    504: "gateway_timeout",
+}
+
+
+def status_name(status: int) -> str:
+    """Elasticsearch's name of an error status in lower case; ``bad_request`` if it has none."""
+    return _STATUS_NAMES.get(status, "bad_request")
 
 
 class Retry(Enum):
@@ -51,6 +96,15 @@ class Retry(Enum):
     NO = "no"
     AGAIN = "again"
     SHORTER = "shorter"
+
+
+_SHORTEST_SECRET = 8
+_MASK = "***"
+
+
+def mask(text: str, secret: str) -> str:
+    """The text without the secret; one so short that it may stand there by chance stays."""
+    return text if len(secret) < _SHORTEST_SECRET else text.replace(secret, _MASK)
 
 
 class ElasticsearchError(Exception):
@@ -67,10 +121,20 @@ class ElasticsearchError(Exception):
     template: ClassVar[str] = "{reason}"
     is_elasticsearch: ClassVar[bool] = True
     retry: Retry = Retry.AGAIN
+    chat: ChatDetail | None = None
 
     def __init__(self, **fields: object) -> None:
         self.reason = self.template.format(**fields)
         super().__init__(self.reason)
+
+    def hide(self, secret: str) -> None:
+        """Take a secret out of the reasons of this error and of its causes.
+
+        An upstream may quote the key it refuses.
+        """
+        self.reason = mask(self.reason, secret)
+        if isinstance(self.__cause__, ElasticsearchError):
+            self.__cause__.hide(secret)
 
     @property
     def metadata(self) -> Mapping[str, object]:
@@ -231,17 +295,57 @@ class NotImplementedHere(StatusException):
     template = "esinfer does not implement [{method} {path}]"
 
 
+class MoreThanOneInput(StatusException):
+    template = "{provider} completions only accepts 1 input"
+
+
+class TextOnlyRerank(StatusException):
+    template = "The {service} service does not support rerank with non-text inputs or queries"
+
+
+class ReasoningNotSupported(StatusException):
+    """Our wording: Elasticsearch's could not be determined."""
+
+    template = "The {service} service does not support reasoning"
+
+
+class ChatOnlyStreams(StatusException):
+    template = (
+        "The [chat_completion] task type only supports streaming,"
+        " please try again with the _stream API"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatDetail:
+    """What only the chat form of an error shows; a ``code`` of None is left out."""
+
+    code: str | None
+    type: str
+
+
 class UpstreamStatusError(StatusException):
     """The upstream's status, as the provider's table maps it.
 
     ``status`` is the status to answer with, ``retry`` what the table says of
-    trying again.
+    trying again. ``chat`` is how the chat form names the error.
     """
 
-    def __init__(self, *, reason: str, status: int, retry: Retry) -> None:
+    def __init__(
+        self, *, reason: str, status: int, retry: Retry, chat: ChatDetail | None = None
+    ) -> None:
         super().__init__(reason=reason)
         self.status = status
         self.retry = retry
+        self.chat = chat
+
+
+class ChatErrorEvent(StatusException):
+    """An error that the upstream sent as an event of a stream that had begun well."""
+
+    def __init__(self, *, reason: str, chat: ChatDetail) -> None:
+        super().__init__(reason=reason)
+        self.chat = chat
 
 
 # -- other ElasticsearchExceptions ------------------------------------------

@@ -83,11 +83,10 @@ def float_array(values: NDArray[float32]) -> bytes:
     numbers = orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)
     if not values.size:
         return numbers
-    largest = float(abs(values).max())
-    if not largest < _PLAIN_LIMIT:
+    if not float(abs(values).max()) < _PLAIN_LIMIT:
         return _print_each(values)
     if b"0.000" in numbers:
-        numbers = _BELOW_A_THOUSANDTH.sub(_rewrite, numbers)
+        numbers = _BELOW_A_THOUSANDTH.sub(_with_exponent, numbers)
     if b"e" in numbers:
         numbers = _EXPONENT.sub(_rewrite, numbers)
     return numbers
@@ -102,6 +101,13 @@ def _print_each(values: NDArray[float32]) -> bytes:
 def _float(value: float32) -> str:
     printed = _notation(str(value), _SMALLEST_FLOAT)
     return printed if isfinite(value) else f'"{printed}"'
+
+
+def _with_exponent(match: re.Match[bytes]) -> bytes:
+    """``0.00012`` as ``1.2E-4``."""
+    fraction = match[0][5:]
+    digits = fraction.lstrip(b"0")
+    return b"%c.%bE-%d" % (digits[0], digits[1:] or b"0", 4 + len(fraction) - len(digits))
 
 
 def _rewrite(match: re.Match[bytes]) -> bytes:

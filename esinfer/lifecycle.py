@@ -12,6 +12,7 @@ import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from esinfer import java
@@ -38,6 +39,7 @@ from esinfer.inference import Inference, default_timeout
 from esinfer.services.registry import ServiceRegistry
 from esinfer.services.settings import load_secrets, update_secrets
 from esinfer.tasks import TaskType
+from esinfer.threads import run_beside
 
 if TYPE_CHECKING:
     from esinfer.services.base import Service
@@ -116,7 +118,8 @@ class Lifecycle:
         if name is None:
             raise MissingService
         service = self._registry.service(name)
-        endpoint = self._read(inference_id, task_type, service, configuration)
+        read = partial(self._read, inference_id, task_type, service, configuration)
+        endpoint = await run_beside(read)
         endpoint = await self._validated(service, endpoint, timeout)
         await self._store.create(endpoint)
         return endpoint
@@ -127,8 +130,9 @@ class Lifecycle:
         service_settings = body.get("service_settings")
         if service_settings is None:
             raise MissingServiceSettings
-        task_settings = body.get("task_settings")
+        task_settings = body.get("task_settings") or {}
         task = self._registry.task(service, task_type)
+        chunking_settings = _chunking(body) if task.chunks else None
         read = _READ_ALWAYS | {"chunking_settings"} if task.chunks else _READ_ALWAYS
         endpoint = InferenceEndpoint(
             inference_id=inference_id,
@@ -136,10 +140,11 @@ class Lifecycle:
             service=service.name,
             service_settings=task.settings.parse(service_settings, lambda: _json(service_settings)),
             secret_settings=load_secrets(service_settings),
-            chunking_settings=_chunking(body) if task.chunks else None,
+            task_settings=task.task_settings.read(task_settings),
+            chunking_settings=chunking_settings,
         )
         _refuse({name: body.body[name] for name in body.body if name not in read}, service)
-        _refuse(task_settings, service)
+        _refuse(task.task_settings.unknown_in(task_settings), service)
         return endpoint
 
     async def _validated(
@@ -151,6 +156,9 @@ class Lifecycle:
         task = service.tasks[endpoint.task_type]
         seconds = timeout or default_timeout(endpoint.task_type)
         try:
+            if task.probe_streams:
+                async with self._inference.stream(service, endpoint, task.probe, seconds):
+                    return endpoint
             result = await self._inference.run(service, endpoint, task.probe, seconds)
         except ElasticsearchError as error:
             raise ValidationCallFailed from error
@@ -191,7 +199,7 @@ class Lifecycle:
             if requested is not stored.task_type:
                 raise TaskTypeMustMatch
             service = self._registry.service(stored.service)
-            merged = self._merge(stored, service, change)
+            merged = await run_beside(partial(self._merge, stored, service, change))
             if merged == stored:
                 return stored
             merged = await self._validated(service, merged, timeout)
@@ -205,11 +213,12 @@ class Lifecycle:
         task = self._registry.task(service, stored.task_type)
         if change.chunking_settings and not task.chunks:
             _refuse({"chunking_settings": change.chunking_settings}, service)
-        _refuse(change.task_settings, service)
+        _refuse(task.task_settings.unknown_in(change.task_settings), service)
         members = task.update.parse(change.service_settings, lambda: _json(change.service_settings))
         return replace(
             stored,
             service_settings=replace(stored.service_settings, **members),
+            task_settings=task.task_settings.merge(stored.task_settings, change.task_settings),
             secret_settings=update_secrets(stored.secret_settings, change.service_settings),
             chunking_settings=chunking.load(change.chunking_settings)
             if change.chunking_settings

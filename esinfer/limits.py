@@ -16,6 +16,10 @@ from esinfer.endpoints import RateLimitGroup
 from esinfer.errors import QueueFull
 
 _MINUTE = 60.0
+_COARSE = 0.005
+_LATENESS = 0.002
+"""Timers fire up to so many seconds late. Where periods are not much longer, that lateness is
+credited, or a fast limit would never be reached; the burst it allows is as short as itself."""
 
 
 class PacedQueue:
@@ -25,7 +29,9 @@ class PacedQueue:
         self._name = group.account[:8]
         self._capacity = capacity
         # Room for one token: AsyncLimiter(n, t) would let n through at once.
-        self._limiter = AsyncLimiter(1, _MINUTE / group.requests_per_minute)
+        period = _MINUTE / group.requests_per_minute
+        room = 1 if period >= _COARSE else 1 + _LATENESS / period
+        self._limiter = AsyncLimiter(room, room * period)
         self._turn = asyncio.Lock()  # first come, first served, which AsyncLimiter alone is not
         self.waiting = 0
 

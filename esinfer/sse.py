@@ -7,13 +7,23 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from esinfer.errors import ResponseTooLarge
+from esinfer.errors import ConnectionClosed, ResponseTooLarge
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _LINE_ENDS = (b"\n", b"\r")
+
+
+_FIELDS = frozenset({b"data", b"event", b"id", b"retry", b""})  # the last begins a comment
+_ENDING = re.compile(rb"data: ?\[done\] *", re.IGNORECASE)
+"""The line that ends a stream: it counts without its newline too."""
+
+
+def _field(line: bytes) -> bytes:
+    return line.partition(b":")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +41,17 @@ class EventParser:
     fails with ResponseTooLarge instead of filling the memory.
     """
 
-    __slots__ = ("_data", "_half_ended", "_limit", "_name", "_rest", "_size", "_started")
+    __slots__ = (
+        "_data",
+        "_dispatched",
+        "_half_ended",
+        "_limit",
+        "_name",
+        "_rest",
+        "_size",
+        "_started",
+        "_stray",
+    )
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -41,9 +61,13 @@ class EventParser:
         self._half_ended = False  # by a carriage return, which a newline may belong to
         self._name = ""
         self._data: list[bytes] = []
+        self._stray: bytes | None = None  # the first line that is none of an event stream's
+        self._dispatched = False
 
     def feed(self, chunk: bytes) -> Iterator[Event]:
         """The events that ``chunk`` completes."""
+        if not chunk:
+            return
         self._size += len(chunk)
         for line in self._lines(chunk):
             if not line:
@@ -54,28 +78,36 @@ class EventParser:
             raise ResponseTooLarge(limit=self._limit)
 
     def end(self) -> Iterator[Event]:
-        """The event that lacked only its blank line when the stream ended."""
-        # A line that was cut off is no line: what it says cannot be relied on.
-        yield from self._dispatch()
+        """The event that lacked only its blank line when the stream ended.
 
-    def _lines(self, chunk: bytes) -> Iterator[bytes]:
+        Bytes that held no event at all come as one, for whoever reads it to
+        refuse. Raises ConnectionClosed if the stream ended within a data line.
+        """
+        rest = b"".join(self._rest)
+        if _ENDING.fullmatch(rest):
+            self._read(rest)
+        yield from self._dispatch()
+        if rest.startswith(b"data:") and not _ENDING.fullmatch(rest):
+            raise ConnectionClosed(reason="The stream ended within an event")
+        stray = self._stray or rest
+        if not self._dispatched and stray and _field(stray) not in _FIELDS:
+            yield Event("message", stray)
+
+    def _lines(self, chunk: bytes) -> list[bytes]:
         """Complete lines, without their ends; the rest waits."""
-        if not chunk:
-            return
         half_ended, self._half_ended = self._half_ended, chunk.endswith(b"\r")
         if half_ended:
             chunk = chunk.removeprefix(b"\n")
-        if not any(end in chunk for end in _LINE_ENDS):
+        if b"\n" not in chunk and b"\r" not in chunk:
             self._rest.append(chunk)
-            return
-        lines = b"".join([*self._rest, chunk]).splitlines(keepends=True)
-        self._rest = [] if lines[-1].endswith(_LINE_ENDS) else [lines.pop()]
-        for line in lines:
-            yield self._first(line) if not self._started else line.rstrip(b"\r\n")
-
-    def _first(self, line: bytes) -> bytes:
-        self._started = True
-        return line.removeprefix(_BYTE_ORDER_MARK).rstrip(b"\r\n")
+            return []
+        text = b"".join([*self._rest, chunk])
+        lines = text.splitlines()
+        self._rest = [] if text.endswith(_LINE_ENDS) else [lines.pop()]
+        if not self._started:
+            self._started = True
+            lines[0] = lines[0].removeprefix(_BYTE_ORDER_MARK)
+        return lines
 
     def _read(self, line: bytes) -> None:
         name, _, value = line.partition(b":")
@@ -84,10 +116,13 @@ class EventParser:
             self._data.append(value)
         elif name == b"event":
             self._name = value.decode("utf-8", "replace")
+        elif name not in _FIELDS and self._stray is None:
+            self._stray = line
 
     def _dispatch(self) -> Iterator[Event]:
         data, self._data = self._data, []
         name, self._name = self._name, ""
         self._size = sum(map(len, self._rest))
         if data:
+            self._dispatched = True
             yield Event(name or "message", b"\n".join(data))

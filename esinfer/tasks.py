@@ -155,3 +155,27 @@ class SparseEmbeddings:
 
     def to_json(self) -> bytes:
         return b'{"sparse_embedding":[' + b",".join(e.to_json() for e in self.embeddings) + b"]}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompletionRequest:
+    """Prompts; never cut."""
+
+    inputs: tuple[str, ...]
+    input_type: InputType | None = None
+
+    def cut_to(self, limit: int) -> Self:  # noqa: ARG002 - nothing is cut
+        return self
+
+    def shortened(self, factor: float) -> Self:  # noqa: ARG002 - as above
+        return self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompletionResult:
+    """One text a choice of the upstream's."""
+
+    results: tuple[str, ...]
+
+    def to_json(self) -> bytes:
+        return orjson.dumps({"completion": [{"result": text} for text in self.results]})

@@ -9,12 +9,16 @@ Source: hugging_face.md sections 2, 5 and 5.3.
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
+from functools import partial
+from typing import Protocol, cast
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 from esinfer.errors import (
@@ -50,11 +54,22 @@ class UpstreamResponse:
     body: bytes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamStream:
+    """The beginning of the provider's answer; ``chunks`` come as they arrive."""
+
+    status: int
+    chunks: AsyncIterator[bytes]
+
+
 class Transport(Protocol):
     """Sends one request; raises an ElasticsearchError when no answer came."""
 
     async def send(self, request: UpstreamRequest) -> UpstreamResponse:
-        """The upstream's answer, whatever its status."""
+        """The upstream's whole answer, whatever its status."""
+
+    def stream(self, request: UpstreamRequest) -> AbstractAsyncContextManager[UpstreamStream]:
+        """The upstream's answer while it comes; leaving the context closes the connection."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,14 +84,30 @@ class HttpSettings:
 
 def make_session(settings: HttpSettings) -> aiohttp.ClientSession:
     """The app's one client session. Only the request's timeout bounds a slow upstream."""
+    connector = aiohttp.TCPConnector(
+        limit=settings.max_total_connections,
+        limit_per_host=settings.max_route_connections,
+    )
+    reader = partial(_Reader, loop=asyncio.get_running_loop())
+    connector._factory = cast("partial[ResponseHandler]", reader)  # noqa: SLF001 - aiohttp has no public way to choose it
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
-            limit=settings.max_total_connections,
-            limit_per_host=settings.max_route_connections,
-        ),
+        connector=connector,
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=settings.connect_timeout),
         cookie_jar=aiohttp.DummyCookieJar(),
     )
+
+
+class _Reader(ResponseHandler):
+    """aiohttp's end of a connection; a body that is no good HTTP fails here too.
+
+    aiohttp closes the connection, but lets whoever reads the body wait for ever.
+    """
+
+    def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
+        super().set_exception(exc, *cause)
+        body = self._payload
+        if body is not None and not body.is_eof() and body.exception() is None:
+            body.set_exception(aiohttp.ClientPayloadError("broken chunks"))
 
 
 class HttpTransport:
@@ -87,27 +118,54 @@ class HttpTransport:
         self._limit = settings.max_response_size
 
     async def send(self, request: UpstreamRequest) -> UpstreamResponse:
+        async with await self._open(request) as response:
+            body = await read_all(_chunks(response, request), self._limit)
+            return UpstreamResponse(status=response.status, body=body)
+
+    @asynccontextmanager
+    async def stream(self, request: UpstreamRequest) -> AsyncIterator[UpstreamStream]:
+        # What is raised while the caller reads is the caller's; only our own awaits are mapped.
+        async with (
+            await self._open(request) as response,
+            aclosing(_chunks(response, request)) as chunks,
+        ):
+            yield UpstreamStream(status=response.status, chunks=chunks)
+
+    async def _open(self, request: UpstreamRequest) -> aiohttp.ClientResponse:
         try:
-            async with self._session.post(
+            return await self._session.post(
                 _address(request.url),
                 data=request.body,
                 headers=request.headers,
                 allow_redirects=False,
-            ) as response:
-                return UpstreamResponse(status=response.status, body=await self._read(response))
-        except (aiohttp.ClientError, OSError, ValueError, EOFError) as error:
+            )
+        except _FOREIGN as error:
             raise map_transport_error(error, request) from error
 
-    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
-        chunks: list[bytes] = []
-        size = 0
+
+async def _chunks(
+    response: aiohttp.ClientResponse, request: UpstreamRequest
+) -> AsyncGenerator[bytes]:
+    try:
         async for chunk in response.content.iter_any():
-            size += len(chunk)
-            if size > self._limit:
-                response.close()
-                raise ResponseTooLarge(limit=self._limit)
-            chunks.append(chunk)
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            yield chunk
+    except _FOREIGN as error:
+        raise map_transport_error(error, request) from error
+
+
+async def read_all(chunks: AsyncIterator[bytes], limit: int) -> bytes:
+    """The whole body; ResponseTooLarge once it is longer than ``limit``."""
+    read: list[bytes] = []
+    size = 0
+    async for chunk in chunks:
+        size += len(chunk)
+        if size > limit:
+            raise ResponseTooLarge(limit=limit)
+        read.append(chunk)
+    return read[0] if len(read) == 1 else b"".join(read)
+
+
+_FOREIGN = (aiohttp.ClientError, OSError, ValueError, EOFError)
 
 
 def _address(url: str) -> URL:

@@ -20,6 +20,14 @@ from esinfer.app import make_app
 from esinfer.config import load
 
 GOOD_EMBEDDING = [[0.1, 0.2]]
+PROBES = {
+    "text_embedding": GOOD_EMBEDDING,
+    "sparse_embedding": [{"a": 0.5}],
+    "rerank": [{"index": 0, "score": 0.5}],
+    "completion": {"choices": [{"message": {"content": "big"}}]},
+    "chat_completion": "",  # a validation call looks no further than that a stream begins
+}
+"""Good answers to validation calls."""
 
 
 @dataclass(slots=True)
@@ -187,17 +195,16 @@ async def create(
     upstream: Upstream,
     inference_id: str = "id",
     task_type: str = "text_embedding",
+    task_settings: object = None,
     **service_settings: object,
 ) -> Reply:
     """Create an endpoint at the upstream and forget the validation call."""
-    probe = {"text_embedding": GOOD_EMBEDDING, "sparse_embedding": [{"a": 0.5}]}
-    upstream.answers(Answer.json(probe[task_type]))
+    upstream.answers(Answer.json(PROBES[task_type]))
     settings = {"url": upstream.url, "api_key": "secret"} | service_settings
-    reply = await client(
-        "PUT",
-        f"/_inference/{task_type}/{inference_id}",
-        {"service": "hugging_face", "service_settings": settings},
-    )
+    body: dict[str, object] = {"service": "hugging_face", "service_settings": settings}
+    if task_settings is not None:
+        body["task_settings"] = task_settings
+    reply = await client("PUT", f"/_inference/{task_type}/{inference_id}", body)
     assert reply.status == 200, reply.text
     upstream.answers()
     return reply

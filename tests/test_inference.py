@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,9 +24,14 @@ from esinfer.errors import (
 )
 from esinfer.inference import MOST_ATTEMPTS, Inference, RetryPolicy, default_timeout
 from esinfer.limits import RateLimits
-from esinfer.services.hugging_face import SERVICE, EmbeddingSettings, SparseSettings
-from esinfer.tasks import EmbeddingRequest, InputType, TaskType
-from esinfer.upstream import UpstreamRequest, UpstreamResponse
+from esinfer.services.hugging_face import (
+    SERVICE,
+    ChatSettings,
+    EmbeddingSettings,
+    SparseSettings,
+)
+from esinfer.tasks import CompletionRequest, EmbeddingRequest, InputType, Request, TaskType
+from esinfer.upstream import Transport, UpstreamRequest, UpstreamResponse, UpstreamStream
 from tests.clock import Clock
 from tests.conftest import Answer, Client, Upstream, create, envelope
 
@@ -42,16 +48,29 @@ SPARSE = replace(
     task_type=TaskType.SPARSE_EMBEDDING,
     service_settings=SparseSettings(url="http://h", rate_limit=LIMIT),
 )
+COMPLETION = replace(
+    ENDPOINT,
+    task_type=TaskType.COMPLETION,
+    service_settings=ChatSettings(url="http://h", rate_limit=LIMIT),
+)
 REQUEST = EmbeddingRequest(inputs=("abcd",))
+PROMPT = CompletionRequest(inputs=("abcd",))
+MOST = 1000
 POLICY = RetryPolicy(initial_delay=1.0, max_delay_bound=5.0, timeout=30.0, reduction=0.5)
 GOOD = UpstreamResponse(status=200, body=b"[[1,2]]")
 GOOD_WIRE = b'{"text_embedding":[{"embedding":[1.0,2.0]}]}'
 
 Step = UpstreamResponse | Exception
+CLOSED = ConnectionClosed(reason="closed")
 
 
 def status(number: int, error: str = "no") -> UpstreamResponse:
     return UpstreamResponse(status=number, body=orjson.dumps({"error": error}))
+
+
+async def one_chunk(body: bytes) -> AsyncIterator[bytes]:
+    if body:
+        yield body
 
 
 @dataclass(slots=True)
@@ -68,9 +87,21 @@ class Script:
             raise step
         return step
 
+    @asynccontextmanager
+    async def stream(self, request: UpstreamRequest) -> AsyncIterator[UpstreamStream]:
+        answer = await self.send(request)
+        yield UpstreamStream(status=answer.status, chunks=one_chunk(answer.body))
+
     @property
     def inputs(self) -> list[list[str]]:
         return [orjson.loads(request.body)["inputs"] for request in self.sent]
+
+
+def inference(
+    transport: Transport, policy: RetryPolicy = POLICY, queue_capacity: int = 0, **seams: Any
+) -> Inference:
+    limits = RateLimits(queue_capacity=queue_capacity)
+    return Inference(transport, limits, policy, max_response_size=MOST, **seams)
 
 
 @dataclass(slots=True)
@@ -87,20 +118,28 @@ class Run:
         self.now += seconds
 
     async def __call__(
-        self, endpoint: InferenceEndpoint = ENDPOINT, request: EmbeddingRequest = REQUEST
+        self, endpoint: InferenceEndpoint = ENDPOINT, request: Request = REQUEST
     ) -> bytes:
-        inference = Inference(
-            self.script,
-            RateLimits(queue_capacity=0),
-            self.policy,
-            sleep=self._sleep,
-            clock=lambda: self.now,
-        )
-        return (await inference.run(SERVICE, endpoint, request, 30)).to_json()
+        result = await self._inference().run(SERVICE, endpoint, request, 30)
+        return result.to_json()
 
-    async def fails(self, endpoint: InferenceEndpoint = ENDPOINT) -> dict[str, Any]:
+    async def streams(self) -> list[list[bytes]]:
+        async with self._inference().stream(SERVICE, COMPLETION, PROMPT, 30) as batches:
+            return [batch async for batch in batches]
+
+    def _inference(self) -> Inference:
+        return inference(self.script, self.policy, sleep=self._sleep, clock=lambda: self.now)
+
+    async def fails(
+        self, endpoint: InferenceEndpoint = ENDPOINT, request: Request = REQUEST
+    ) -> dict[str, Any]:
         with pytest.raises(ElasticsearchError) as raised:
-            await self(endpoint)
+            await self(endpoint, request)
+        return error_body(raised.value)
+
+    async def fails_to_stream(self) -> dict[str, Any]:
+        with pytest.raises(ElasticsearchError) as raised:
+            await self.streams()
         return error_body(raised.value)
 
 
@@ -119,7 +158,7 @@ async def test_good_answer_is_one_attempt() -> None:
 
 @pytest.mark.parametrize(
     "failure",
-    [status(429), status(502), status(503), status(413), ConnectionClosed(reason="closed")],
+    [status(429), status(502), status(503), status(413), CLOSED],
 )
 async def test_passing_failure_is_tried_again(failure: Step) -> None:
     one = run(failure, failure, GOOD)
@@ -128,7 +167,7 @@ async def test_passing_failure_is_tried_again(failure: Step) -> None:
 
 
 async def test_failures_of_different_kinds_share_the_three_attempts() -> None:
-    one = run(status(503), ConnectionClosed(reason="closed"), status(429, "slow down"), GOOD)
+    one = run(status(503), CLOSED, status(429, "slow down"), GOOD)
     assert await one.fails() == envelope(
         "status_exception",
         "Received a rate limit status code for request from inference entity id [id]"
@@ -196,8 +235,8 @@ def test_delays_are_random_between_half_the_bound_and_the_bound(
     initial: float, most: float
 ) -> None:
     policy = replace(POLICY, initial_delay=initial, max_delay_bound=most)
-    for delay, bound in zip(policy.delays(), (initial, initial * 2), strict=True):
-        assert min(bound, most) / 2 <= delay <= min(bound, most)
+    for attempt, bound in enumerate((initial, initial * 2, initial * 4), 1):
+        assert min(bound, most) / 2 <= policy.delay(attempt) <= min(bound, most)
 
 
 async def test_waits_between_the_attempts_and_not_after_the_last() -> None:
@@ -263,6 +302,64 @@ async def test_sparse_result_flags_what_the_successful_attempt_cut() -> None:
     assert one.script.inputs == [["x" * 1536, ""], ["x" * 768, ""]]
 
 
+# -- completion -------------------------------------------------------------
+
+COMPLETED = UpstreamResponse(status=200, body=b'{"choices":[{"message":{"content":"x"}}]}')
+COMPLETED_WIRE = b'{"completion":[{"result":"x"}]}'
+DELTAS = UpstreamResponse(
+    status=200, body=b'data: {"choices":[{"delta":{"content":"x"}}]}\n\ndata: [DONE]\n\n'
+)
+
+
+@pytest.mark.parametrize("failure", [status(500), status(503), status(413), CLOSED])
+async def test_passing_failure_of_a_completion_is_tried_again(failure: Step) -> None:
+    one = run(failure, failure, COMPLETED)
+    assert await one(COMPLETION, PROMPT) == COMPLETED_WIRE
+    bodies = {request.body for request in one.script.sent}
+    assert len(one.script.sent) == 3
+    assert bodies == {b'{"messages":[{"content":"abcd","role":"user"}],"n":1,"stream":false}'}
+
+
+@pytest.mark.parametrize("number", [300, 400, 401, 404, 422, 429, 502, 504])
+async def test_lasting_failure_of_a_completion_is_not_tried_again(number: int) -> None:
+    one = run(status(number), COMPLETED)
+    assert (await one.fails(COMPLETION, PROMPT))["status"] == (number if number < 500 else 400)
+    assert (len(one.script.sent), one.slept) == (1, [])
+
+
+@pytest.mark.parametrize("failure", [status(500), status(503), CLOSED])
+async def test_stream_that_does_not_begin_is_tried_again(failure: Step) -> None:
+    one = run(failure, failure, DELTAS)
+    assert await one.streams() == [[b'{"completion":[{"delta":"x"}]}']]
+    assert len(one.script.sent) == 3
+
+
+async def test_stream_that_is_refused_says_why_and_is_not_tried_again() -> None:
+    refused = UpstreamResponse(status=401, body=b'{"error":{"message":"no key"}}')
+    one = run(refused, DELTAS)
+    assert await one.fails_to_stream() == envelope(
+        "status_exception",
+        "Received an authentication error status code for request from inference entity id [id]"
+        " status [401]. Error message: [no key]",
+        401,
+    )
+    assert len(one.script.sent) == 1
+
+
+async def test_refusal_of_a_stream_is_read_up_to_the_limit() -> None:
+    one = run(UpstreamResponse(status=401, body=b"x" * (MOST + 1)), DELTAS)
+    assert await one.fails_to_stream() == wrapped(
+        "i_o_exception", f"Maximum limit of [{MOST}] bytes reached", "completion"
+    )
+    assert len(one.script.sent) == 1
+
+
+async def test_stream_of_a_task_that_does_not_stream_is_a_mistake_of_ours() -> None:
+    with pytest.raises(TypeError, match="text_embedding of hugging_face does not stream"):
+        async with inference(Script([GOOD])).stream(SERVICE, ENDPOINT, REQUEST, 30):
+            raise AssertionError("unreachable")
+
+
 # -- wrapped errors ---------------------------------------------------------
 
 
@@ -326,13 +423,13 @@ async def test_refused_request_is_neither_sent_nor_wrapped() -> None:
 
 async def test_full_queue_is_wrapped(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
-    inference = Inference(Script([GOOD]), RateLimits(queue_capacity=1), POLICY)
+    one = inference(Script([GOOD]), queue_capacity=1)
     async with asyncio.TaskGroup() as group:
         for _ in range(2):
-            group.create_task(inference.run(SERVICE, ENDPOINT, REQUEST, 30))
+            group.create_task(one.run(SERVICE, ENDPOINT, REQUEST, 30))
             await clock.settle()
         with pytest.raises(ElasticsearchError) as raised:
-            await inference.run(SERVICE, ENDPOINT, REQUEST, 30)
+            await one.run(SERVICE, ENDPOINT, REQUEST, 30)
         await clock.advance(1)
     name = ENDPOINT.rate_limit_group.account[:8]
     assert error_body(raised.value) == wrapped(
@@ -345,10 +442,8 @@ async def test_full_queue_is_wrapped(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_retries_take_no_token(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
     script = Script([status(503), status(503), GOOD])
-    inference = Inference(
-        script, RateLimits(queue_capacity=0), POLICY, sleep=lambda _: asyncio.sleep(0)
-    )
-    assert (await inference.run(SERVICE, ENDPOINT, REQUEST, 30)).to_json() == GOOD_WIRE
+    one = inference(script, sleep=lambda _: asyncio.sleep(0))
+    assert (await one.run(SERVICE, ENDPOINT, REQUEST, 30)).to_json() == GOOD_WIRE
     assert clock.now == 1000.0
 
 
@@ -375,6 +470,11 @@ class Silent:
             self.waiting -= 1
         raise AssertionError("unreachable")
 
+    @asynccontextmanager
+    async def stream(self, request: UpstreamRequest) -> AsyncIterator[UpstreamStream]:
+        answer = await self.send(request)
+        yield UpstreamStream(status=answer.status, chunks=one_chunk(answer.body))
+
 
 async def late(task: asyncio.Task[Any]) -> dict[str, Any]:
     with pytest.raises(ElasticsearchError) as raised:
@@ -386,8 +486,8 @@ async def late(task: asyncio.Task[Any]) -> dict[str, Any]:
 async def test_timeout_bounds_a_silent_upstream(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
     silent = Silent()
-    inference = Inference(silent, RateLimits(queue_capacity=0), POLICY)
-    task = asyncio.get_running_loop().create_task(inference.run(SERVICE, ENDPOINT, REQUEST, 30))
+    one = inference(silent)
+    task = asyncio.get_running_loop().create_task(one.run(SERVICE, ENDPOINT, REQUEST, 30))
     await clock.advance(29.9)
     assert (task.done(), silent.waiting) == (False, 1)
     await clock.advance(0.2)
@@ -404,21 +504,21 @@ async def test_timeout_runs_in_the_queue_too(monkeypatch: pytest.MonkeyPatch) ->
         ),
     )
     script = Script([GOOD])
-    inference = Inference(script, RateLimits(queue_capacity=0), POLICY)
-    await inference.run(SERVICE, slow, REQUEST, 30)
-    task = asyncio.get_running_loop().create_task(inference.run(SERVICE, slow, REQUEST, 30))
+    one = inference(script)
+    await one.run(SERVICE, slow, REQUEST, 30)
+    task = asyncio.get_running_loop().create_task(one.run(SERVICE, slow, REQUEST, 30))
     await clock.advance(30.1)
     assert await late(task) == LATE_BODY
     assert len(script.sent) == 1
-    assert inference._limits._queues[slow.rate_limit_group].waiting == 0
+    assert one._limits._queues[slow.rate_limit_group].waiting == 0
 
 
 async def test_timeout_runs_between_attempts_too(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
     slow = replace(POLICY, initial_delay=100, max_delay_bound=100)
     script = Script([status(503)])
-    inference = Inference(script, RateLimits(queue_capacity=0), slow)
-    task = asyncio.get_running_loop().create_task(inference.run(SERVICE, ENDPOINT, REQUEST, 30))
+    one = inference(script, slow)
+    task = asyncio.get_running_loop().create_task(one.run(SERVICE, ENDPOINT, REQUEST, 30))
     await clock.advance(30.1)
     assert await late(task) == LATE_BODY
     assert len(script.sent) == 1
@@ -438,8 +538,8 @@ async def test_timeout_is_answered_with_429_and_a_header(
 async def test_caller_that_gives_up_is_no_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
     silent = Silent()
-    inference = Inference(silent, RateLimits(queue_capacity=0), POLICY)
-    task = asyncio.get_running_loop().create_task(inference.run(SERVICE, ENDPOINT, REQUEST, 30))
+    one = inference(silent)
+    task = asyncio.get_running_loop().create_task(one.run(SERVICE, ENDPOINT, REQUEST, 30))
     await clock.settle()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -450,16 +550,24 @@ async def test_caller_that_gives_up_is_no_timeout(monkeypatch: pytest.MonkeyPatc
 async def test_time_error_of_the_transport_is_not_the_request_s(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    inference = Inference(Script([TimeoutError("foreign")]), RateLimits(queue_capacity=0), POLICY)
+    one = inference(Script([TimeoutError("foreign")]))
     with pytest.raises(TimeoutError, match="foreign"):
-        await inference.run(SERVICE, ENDPOINT, REQUEST, 30)
+        await one.run(SERVICE, ENDPOINT, REQUEST, 30)
 
 
 @pytest.mark.parametrize(
     ("task_type", "seconds"),
-    [(TaskType.TEXT_EMBEDDING, 30), (TaskType.SPARSE_EMBEDDING, 30)],
+    [
+        (TaskType.TEXT_EMBEDDING, 30),
+        (TaskType.SPARSE_EMBEDDING, 30),
+        (TaskType.RERANK, 30),
+        (TaskType.COMPLETION, 120),
+        (TaskType.CHAT_COMPLETION, 120),
+    ],
 )
-def test_default_timeout_is_thirty_seconds(task_type: TaskType, seconds: float) -> None:
+def test_default_timeout_is_longer_where_text_is_written(
+    task_type: TaskType, seconds: float
+) -> None:
     assert default_timeout(task_type) == seconds
 
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from esinfer import json_decoder, json_reader
 from esinfer.errors import (
     JsonEofError,
     JsonParseError,
@@ -24,6 +25,7 @@ from esinfer.json_reader import (
     Token,
     WireFloat,
     locate,
+    locate_end,
     read_first_value,
 )
 
@@ -529,6 +531,96 @@ def test_a_path_that_leads_nowhere_is_a_lookup_error(path: tuple[str | int, ...]
         locate(LOCATED, path)
 
 
+@pytest.mark.parametrize(
+    ("path", "end"),
+    [((), (4, 7)), (("a",), (3, 6)), (("a", 0), (2, 8)), (("a", 1), (3, 5)), (("c",), (4, 6))],
+)
+def test_the_end_of_a_value_is_its_closing_bracket_or_itself(
+    path: tuple[str | int, ...], end: tuple[int, int]
+) -> None:
+    assert locate_end(LOCATED, path) == Place(*end)
+
+
+@pytest.mark.parametrize("element", ['"a"', "1.5", "null", '{"a":1}', '{"a":"]"}', "[1]", '"\\""'])
+def test_elements_of_a_long_array_are_located(element: str) -> None:
+    data = f"[{','.join([element] * 1200)},0]".encode()
+    for index in (0, 1, 499, 500, 501, 502, 999, 1000, 1001, 1199, 1200):
+        place = Place(1, 2 + index * (len(element) + 1))
+        assert locate(data, (index,)) == (place, place)
+    with pytest.raises(LookupError):
+        locate(data, (1201,))
+
+
+@pytest.fixture
+def steps_of_readers(monkeypatch: pytest.MonkeyPatch) -> list[Token | None]:
+    """Every token that any reader stops at."""
+    tokens: list[Token | None] = []
+    step = JsonReader.next
+
+    def record(reader: JsonReader) -> Token | None:
+        tokens.append(step(reader))
+        return tokens[-1]
+
+    monkeypatch.setattr(JsonReader, "next", record)
+    return tokens
+
+
+MANY = b",".join([b'"a"', b"1.5", b'{"a":[1,{"b":"]"}]}', b"[]", b"true"] * 10_000)
+
+
+def test_what_stands_before_a_value_is_not_stepped_through_to_find_it(
+    steps_of_readers: list[Token | None],
+) -> None:
+    data = b'// "\n{"a":[%b],"b":{"c":[%b]},"d":1}' % (MANY, MANY)
+    assert locate(data, ("d",))[0].column > 2 * len(MANY)
+    assert len(steps_of_readers) < 10
+
+
+@pytest.mark.parametrize("element", [b'"a"', b"1.5", b"null", b'{"a":"]","b":1}'])
+@pytest.mark.parametrize("last", [b"nope", b'"\\q"', b'{"a":1,"a":2}', b'"\\ud800"', b"\xff"])
+def test_simple_elements_are_read_many_at_a_time(
+    steps_of_readers: list[Token | None], element: bytes, last: bytes
+) -> None:
+    data = b"[%b,%b]" % (b",".join([element] * 20_000), last)
+    assert refusal(data).reason.startswith("[1:")
+    assert len(steps_of_readers) < 10_000
+
+
+def test_runs_are_not_tried_again_once_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else each of its elements would have the rest of the run matched and decoded again."""
+    refused = 0
+    decode = json_decoder.decode
+
+    def count(data: bytes) -> object:
+        nonlocal refused
+        try:
+            return decode(data)
+        except ValueError:
+            refused += 1
+            raise
+
+    monkeypatch.setattr(json_reader, "decode", count)
+    assert "escape 'q'" in refusal(b"[" + b'"a",' * 450 + b'"\\q",1]').reason
+    assert refused == 2  # the body, and the run in it
+
+
+@pytest.mark.parametrize(
+    ("element", "last"),
+    [
+        (b'"b"', "VALUE_STRING"),
+        (b"2", "VALUE_NUMBER_INT"),
+        (b"2.0", "VALUE_NUMBER_FLOAT"),
+        (b"false", "VALUE_FALSE"),
+        (b"null", "VALUE_NULL"),
+        (b'{"a":1}', "END_OBJECT"),
+    ],
+)
+def test_the_last_of_a_run_is_known_to_errors(element: bytes, last: str) -> None:
+    cause = refusal(b"[[]," + b"1," * 20 + element + b",-").__cause__
+    assert isinstance(cause, JsonEofError)
+    assert f"Unexpected end-of-input in {last}\n" in cause.reason
+
+
 # -- properties --
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=8)
@@ -578,6 +670,41 @@ def test_any_bytes_give_a_value_or_a_placed_error(data: bytes) -> None:
 @given(NEARLY_JSON | NEARLY_JSON.map(lambda data: b"[%b]" % data))
 def test_both_ways_of_reading_agree(data: bytes) -> None:
     assert outcome(read_first_value, data) == outcome(read_with_reader, data) != "no cause"
+
+
+@pytest.fixture(scope="module")
+def in_steps() -> Iterator[None]:
+    """Every body is decoded as large ones are."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_decoder, "_IN_ONE_GO", 0)
+        yield
+
+
+@pytest.mark.usefixtures("in_steps")
+class TestLarge:
+    @given(VALUES, st.booleans(), st.sampled_from([None, 2]))
+    def test_valid_bodies_are_read_the_same(
+        self, value: object, ascii_only: bool, indent: int | None
+    ) -> None:
+        text = json.dumps(value, ensure_ascii=ascii_only, indent=indent)
+        read = read_first_value(text.encode())
+        assert json.dumps(read) == json.dumps(json.loads(text))
+
+    @given(NEARLY_JSON | NEARLY_JSON.map(lambda data: b"[%b]" % data))
+    def test_any_body_is_read_the_same(self, data: bytes) -> None:
+        assert outcome(read_first_value, data) == outcome(read_with_reader, data)
+
+    @pytest.mark.parametrize("length", [0, 1, 8, 9, 500, 501, 502, 1001, 1002])
+    @pytest.mark.parametrize("value", ["a,]", 1, 0.5, None, {"a": "}"}, [1], {"a": [2]}])
+    def test_arrays_of_any_length_are_read(self, value: object, length: int) -> None:
+        data = json.dumps({"a": [value] * length, "b": 1}).encode()
+        assert read_first_value(data) == json.loads(data)
+
+    def test_deep_bodies_are_read(self) -> None:
+        value, depth = read_first_value(b"[" * 1000 + b"]" * 1000), 0
+        while isinstance(value, list):
+            value, depth = next(iter(value), None), depth + 1
+        assert depth == 1000
 
 
 @given(st.dictionaries(TEXTS, VALUES), st.data())

@@ -249,3 +249,25 @@ async def test_one_that_gives_up_as_its_turn_comes_leaves_the_token_to_the_next(
     await clock.advance(5)
     assert passed.names == ["a", "c"]
     assert passed.times == pytest.approx([0, 1], abs=1e-6)
+
+
+async def test_a_fast_rate_is_reached_though_timers_are_late(clock: Clock, passed: Passed) -> None:
+    group = RateLimitGroup(account="x", requests_per_minute=60_000)
+    for index in range(1000):
+        passed.ask(str(index), group)
+    for _ in range(250):  # half a second in which the loop wakes each two milliseconds only
+        await clock.settle()
+        clock.now += 0.002
+        await clock.advance(0)
+    assert 475 <= len(passed.names) <= 505
+
+
+async def test_a_fast_rate_saves_up_no_more_than_timers_are_late(
+    clock: Clock, passed: Passed
+) -> None:
+    group = RateLimitGroup(account="x", requests_per_minute=60_000)
+    await clock.advance(3600)
+    for index in range(10):
+        passed.ask(str(index), group)
+    await clock.settle()
+    assert len(passed.names) == 3

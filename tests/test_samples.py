@@ -26,6 +26,9 @@ def read_case(folder: Path, upstream: Upstream) -> dict[str, Any]:
 
 
 def answer(said: dict[str, Any]) -> Answer:
+    if "sse" in said:
+        frames = "".join(f"{frame}\n\n" for frame in said["sse"])
+        return Answer(200, frames.encode(), {"Content-Type": "text/event-stream"})
     if "body_raw" in said:
         return Answer(said["status"], said["body_raw"].encode())
     return Answer.json(said["body"], said["status"])
@@ -36,7 +39,14 @@ async def prepare(client: Client, upstream: Upstream, case: dict[str, Any]) -> N
     settings = case["endpoint"]["service_settings"]
     if settings.get("from_request"):
         return
-    await create(client, upstream, "id", case["task_type"], **settings)
+    await create(
+        client,
+        upstream,
+        "id",
+        case["task_type"],
+        case["endpoint"].get("task_settings"),
+        **settings,
+    )
 
 
 def drop(value: Any, path: str) -> None:
@@ -47,8 +57,30 @@ def drop(value: Any, path: str) -> None:
     value.pop(last, None)
 
 
+def events(text: str) -> list[dict[str, Any]]:
+    """The events of a stream; data that is no ``[DONE]`` is JSON."""
+    found = []
+    for frame in text.removesuffix("\n\n").split("\n\n"):
+        event, data = (line.partition(": ")[2] for line in frame.split("\n"))
+        found.append({"event": event, "data": data if data == "[DONE]" else json.loads(data)})
+    return found
+
+
+def check_stream(case: dict[str, Any], reply: Reply) -> None:
+    expected = case["expect"]
+    assert reply.headers["Content-Type"] == expected["content_type"]
+    body = {"sse": events(reply.text)}
+    for path in case.get("ignore", []):
+        drop(body, path)
+    if "sse" in expected:
+        assert body["sse"] == expected["sse"]
+
+
 def check_body(case: dict[str, Any], reply: Reply) -> None:
     expected = case["expect"]
+    if "content_type" in expected:
+        check_stream(case, reply)
+        return
     body = reply.json
     for path in case.get("ignore", []):
         drop(body, path)

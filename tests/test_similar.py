@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from esinfer import similar
 from esinfer.similar import did_you_mean, edit_distance, similarity
 
 WORDS = st.text("abc", max_size=7)
@@ -60,3 +61,25 @@ def test_near_names_are_suggested_the_nearest_first(
     name: str, candidates: list[str], hint: str
 ) -> None:
     assert did_you_mean(name, candidates) == hint
+
+
+@given(WORDS, st.lists(WORDS, max_size=5, unique=True))
+def test_every_candidate_above_one_half_is_suggested(name: str, candidates: list[str]) -> None:
+    near = [known for known in candidates if similarity(name, known) > 0.5]
+    near.sort(key=lambda known: (-similarity(name, known), known))
+    quoted = f"any of [{', '.join(near)}]" if len(near) > 1 else f"[{''.join(near)}]"
+    assert did_you_mean(name, candidates) == (f"did you mean {quoted}?" if near else "")
+
+
+def test_a_name_far_longer_or_shorter_than_a_candidate_is_not_compared_with_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compared: list[str] = []
+
+    def record(_: str, other: str) -> int:
+        compared.append(other)
+        return 0
+
+    monkeypatch.setattr(similar, "edit_distance", record)
+    did_you_mean("x" * 10, ["x" * length for length in (0, 1, 5, 6, 10, 19, 20, 10**6)])
+    assert sorted(map(len, compared)) == [6, 10, 19]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from esinfer.errors import ResponseTooLarge
+from esinfer.errors import ConnectionClosed, ResponseTooLarge
 from esinfer.sse import Event, EventParser
 
 STREAM = (
@@ -17,7 +17,7 @@ STREAM = (
     "event: error\r\ndata: twö\r\ndata:three\r\n\r\n"
     "id: 7\nretry: 10\ndata\n\n"
     "event: nothing\n\n"
-    "data: last"
+    "id: last"
 ).encode()
 EVENTS = [Event("message", b"one"), Event("error", "twö\nthree".encode()), Event("message", b"")]
 
@@ -46,8 +46,32 @@ def test_an_event_that_lacks_only_its_blank_line_counts() -> None:
     assert parse(b"data: whole\n") == [Event("message", b"whole")]
 
 
-def test_a_line_that_was_cut_off_does_not_count() -> None:
-    assert parse(b"data: ha") == []
+@pytest.mark.parametrize("cut", [b"data: ha", b"data:", b"data: one\n\ndata: tw"])
+def test_a_stream_that_ends_within_a_data_line_was_cut(cut: bytes) -> None:
+    with pytest.raises(ConnectionClosed, match=r"^The stream ended within an event$"):
+        parse(cut)
+
+
+@pytest.mark.parametrize("last", [b"data: [DONE]", b"data:[done]"])
+def test_the_end_of_a_stream_counts_without_its_newline(last: bytes) -> None:
+    assert [event.data.upper() for event in parse(last)] == [b"[DONE]"]
+
+
+@pytest.mark.parametrize(
+    ("body", "stray"),
+    [
+        (b"<html>", b"<html>"),
+        (b'{"error":"x"}\n', b'{"error":"x"}'),
+        (b": comment\nnonsense\n\n", b"nonsense"),
+    ],
+)
+def test_bytes_without_any_event_come_as_one(body: bytes, stray: bytes) -> None:
+    assert parse(body) == [Event("message", stray)]
+
+
+@pytest.mark.parametrize("body", [b"", b": keep-alive\n\n", b"id: 7\n\n", b"retry: 1"])
+def test_a_stream_of_no_data_has_no_event(body: bytes) -> None:
+    assert parse(body) == []
 
 
 def test_a_lone_carriage_return_ends_a_line() -> None:

@@ -8,7 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from esinfer.errors import ElasticsearchError
+from esinfer.rerank import RankedDocument, RerankRequest, RerankResult
 from esinfer.tasks import (
+    CompletionRequest,
+    CompletionResult,
     DenseEmbeddings,
     EmbeddingRequest,
     SparseEmbedding,
@@ -127,6 +130,15 @@ def test_shortening_flags_the_last_cut_only() -> None:
     assert (twice.inputs, twice.truncated) == (("", "", ""), (True, False, False))
 
 
+@pytest.mark.parametrize(
+    "request_",
+    [CompletionRequest(inputs=("abcd",)), RerankRequest(inputs=("abcd",), query="efgh")],
+)
+def test_prompts_and_documents_are_never_cut(request_: CompletionRequest | RerankRequest) -> None:
+    assert request_.cut_to(1) is request_
+    assert request_.shortened(0.5) is request_
+
+
 # -- results ----------------------------------------------------------------
 
 
@@ -157,3 +169,23 @@ def test_sparse_result_keeps_tokens_in_order() -> None:
         '"embedding":{"z":1.0,"a\\"":1.0E-5,"é":"Infinity"}},'
         '{"is_truncated":false,"embedding":{}}]}'
     )
+
+
+def test_completion_result_has_one_object_a_text() -> None:
+    assert CompletionResult(results=("a", '"\n')).to_json() == (
+        b'{"completion":[{"result":"a"},{"result":"\\"\\n"}]}'
+    )
+    assert CompletionResult(results=()).to_json() == b'{"completion":[]}'
+
+
+def test_rerank_result_prints_scores_as_java_prints_floats() -> None:
+    documents = [
+        RankedDocument(index=2, relevance_score=1e7, text="é"),
+        RankedDocument(index=0, relevance_score=0.1, text=""),
+        RankedDocument(index=1, relevance_score=5e-4),
+    ]
+    assert RerankResult(documents=documents).to_json().decode() == (
+        '{"rerank":[{"index":2,"relevance_score":1.0E7,"text":"é"},'
+        '{"index":0,"relevance_score":0.1,"text":""},{"index":1,"relevance_score":5.0E-4}]}'
+    )
+    assert RerankResult(documents=[]).to_json() == b'{"rerank":[]}'

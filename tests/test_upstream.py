@@ -10,8 +10,8 @@ import socket
 import ssl
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import Any
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, NoReturn
 
 import aiohttp
 import pytest
@@ -26,6 +26,7 @@ from esinfer.upstream import (
     HttpSettings,
     HttpTransport,
     UpstreamRequest,
+    UpstreamStream,
     make_session,
     map_transport_error,
 )
@@ -285,6 +286,77 @@ async def test_answer_without_an_end_is_cut_off_at_the_limit(transport: HttpTran
     async with speaking(speak) as url:
         assert facts(await failure(transport, url)) == TOO_LARGE
         await hung_up.wait()
+
+
+# -- streams ----------------------------------------------------------------
+
+
+async def test_stream_gives_each_chunk_as_it_comes(transport: HttpTransport) -> None:
+    read = asyncio.Event()
+
+    async def speak(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer(b"Transfer-Encoding: chunked"))
+        for part in (b"data: a", b"data: b"):
+            writer.write(b"%x\r\n%b\r\n" % (len(part), part))
+            await writer.drain()
+            await read.wait()
+        writer.write(b"0\r\n\r\n")
+
+    chunks = []
+    async with speaking(speak) as url, transport.stream(request_to(url)) as upstream:
+        assert upstream.status == 200
+        async for chunk in upstream.chunks:
+            chunks.append(chunk)
+            read.set()
+    assert b"".join(chunks) == b"data: adata: b"
+    assert chunks[0] == b"data: a"
+
+
+async def test_stream_of_an_error_can_be_read(transport: HttpTransport, upstream: Upstream) -> None:
+    upstream.answers(Answer(503, b"busy"))
+    async with transport.stream(request_to(upstream.url)) as answered:
+        assert (answered.status, [chunk async for chunk in answered.chunks]) == (503, [b"busy"])
+
+
+async def leave(
+    stream: AbstractAsyncContextManager[UpstreamStream], error: BaseException
+) -> NoReturn:
+    """Read one chunk, then fail."""
+    async with stream as upstream:
+        await anext(upstream.chunks)
+        raise error
+
+
+@pytest.mark.parametrize("error", [OSError("mine"), ValueError("mine"), asyncio.CancelledError()])
+async def test_stream_that_is_left_hangs_up_and_what_left_it_stays_as_it_is(
+    session: aiohttp.ClientSession, transport: HttpTransport, error: BaseException
+) -> None:
+    hung_up = asyncio.Event()
+
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer(b"Transfer-Encoding: chunked", body=b"1\r\na\r\n"))
+        await reader.read()
+        hung_up.set()
+
+    async with speaking(speak) as url:
+        for _ in range(2):  # the second has the only place again
+            hung_up.clear()
+            with pytest.raises(type(error)) as raised:
+                await leave(transport.stream(request_to(url)), error)
+            assert raised.value is error
+            await hung_up.wait()
+        connector = session.connector
+        assert connector is not None
+        assert not connector._acquired
+
+
+async def test_stream_that_breaks_off_says_so_after_what_came(transport: HttpTransport) -> None:
+    said = answer(b"Transfer-Encoding: chunked", body=b"3\r\n[[1\r\n")
+    async with speaking(saying(said)) as url, transport.stream(request_to(url)) as upstream:
+        assert await anext(upstream.chunks) == b"[[1"
+        with pytest.raises(ElasticsearchError) as raised:
+            await anext(upstream.chunks)
+    assert facts(raised.value) == BROKEN_BODY
 
 
 # -- what breaks ------------------------------------------------------------

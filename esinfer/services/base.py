@@ -5,14 +5,35 @@ A task that a service does not support is an absent key of ``Service.tasks``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from esinfer.endpoints import InferenceEndpoint, ServiceSettings
-from esinfer.services.settings import ServiceSettingsParser, UpdateParser
+from esinfer.services.settings import (
+    NO_TASK_SETTINGS,
+    ServiceSettingsParser,
+    TaskSettingsSchema,
+    UpdateParser,
+)
+from esinfer.sse import Event
 from esinfer.tasks import Request, Result, TaskType
 from esinfer.upstream import UpstreamRequest, UpstreamResponse
+
+
+class EventReader(Protocol):
+    """Turns the events of one stream into what a caller is sent."""
+
+    def read(self, event: Event) -> Iterator[bytes]:
+        """JSON to pass on for an event, on one line each; raises what ends the stream."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Streaming:
+    """How a task streams: the request, and a new reader for each stream."""
+
+    build: Callable[[InferenceEndpoint, Any], UpstreamRequest]
+    reader: Callable[[InferenceEndpoint], EventReader]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +46,9 @@ class Task:
     ``accept`` refuses requests before anything is sent; ``check`` raises for
     an error status; ``parse`` turns a good answer into a result.
     ``character_limit`` is the length in UTF-16 units to which each text is
-    cut before sending, None for no cut.
+    cut before sending, None for no cut. ``task_settings`` reads the section
+    of that name. ``probe_streams`` tells that
+    the validation call only looks whether a stream begins.
     """
 
     settings: ServiceSettingsParser
@@ -34,13 +57,15 @@ class Task:
     accept: Callable[[InferenceEndpoint, Any], None]
     build: Callable[[InferenceEndpoint, Any], UpstreamRequest]
     check: Callable[[InferenceEndpoint, UpstreamResponse], None]
-    parse: Callable[[Any, UpstreamResponse], Result]
+    parse: Callable[[InferenceEndpoint, Any, UpstreamResponse], Result]
     character_limit: Callable[[InferenceEndpoint], int | None] = lambda _endpoint: None
     measure: Callable[[ServiceSettings, Result], ServiceSettings] = lambda settings, _result: (
         settings
     )
+    task_settings: TaskSettingsSchema = NO_TASK_SETTINGS
+    streaming: Streaming | None = None
+    probe_streams: bool = False
     chunks: bool = False
-    streams: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,4 +85,4 @@ class Service:
     @property
     def streaming_tasks(self) -> list[TaskType]:
         """The task types that ``_stream`` answers."""
-        return [task_type for task_type, task in self.tasks.items() if task.streams]
+        return [task_type for task_type, task in self.tasks.items() if task.streaming]

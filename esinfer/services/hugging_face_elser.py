@@ -9,13 +9,13 @@ section 0.
 from __future__ import annotations
 
 from esinfer.services.base import Service
-from esinfer.services.hugging_face import SPARSE_EMBEDDING
+from esinfer.services.hugging_face import PROVIDER, SPARSE_EMBEDDING
 from esinfer.tasks import TaskType
 
 SERVICE = Service(
     name="hugging_face_elser",
     label="Hugging Face ELSER",
-    provider="Hugging Face",
+    provider=PROVIDER,
     tasks={TaskType.SPARSE_EMBEDDING: SPARSE_EMBEDDING},
     hidden=True,
 )

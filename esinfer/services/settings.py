@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-from marshmallow import post_load
+from marshmallow import EXCLUDE, ValidationError, post_load
 
 from esinfer.endpoints import RateLimit, Secret, SecretSettings, ServiceSettings
 from esinfer.errors import ElasticsearchError, IllegalArgument, ValidationFailed
+from esinfer.map_fields import MapSchema
 from esinfer.object_parser import (
     IntegerField,
     LongField,
@@ -194,3 +195,38 @@ def _api_key(value: object) -> Secret:
             ["[secret_settings] Invalid value empty string. [api_key] must be a non-empty string"]
         )
     return Secret(value)
+
+
+class TaskSettingsSchema(MapSchema):
+    """Reads ``task_settings``: all problems together, unknown keys left to the caller."""
+
+    scope = "task_settings"
+
+    class Meta:
+        unknown = EXCLUDE
+
+    def read(self, section: Mapping[str, object]) -> dict[str, object]:
+        """The known settings that are given, in the order of their declaration."""
+        try:
+            loaded: dict[str, object] = self.load(section)
+        except ValidationError as error:
+            problems = error.messages_dict
+            raise ValidationFailed(
+                [text for name in self.fields for text in problems.get(name, [])]
+            ) from None
+        return {name: loaded[name] for name in self.fields if name in loaded}
+
+    def merge(
+        self, stored: Mapping[str, object], section: Mapping[str, object]
+    ) -> dict[str, object]:
+        """The stored settings with those of ``section`` in their place."""
+        merged = {**stored, **self.read(section)}
+        return {name: merged[name] for name in self.fields if name in merged}
+
+    def unknown_in(self, section: Mapping[str, object]) -> dict[str, object]:
+        """The settings that nobody reads."""
+        return {name: value for name, value in section.items() if name not in self.fields}
+
+
+NO_TASK_SETTINGS = TaskSettingsSchema()
+"""Of tasks that have none: everything is unknown."""

@@ -3,33 +3,52 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import replace
 
 import numpy as np
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from esinfer.api.responses import error_body
-from esinfer.endpoints import InferenceEndpoint, RateLimit, Secret, SecretSettings
+from esinfer import java
+from esinfer.api.responses import chat_error_body, error_body
+from esinfer.chat import ChatRequest
+from esinfer.endpoints import (
+    InferenceEndpoint,
+    RateLimit,
+    Secret,
+    SecretSettings,
+    ServiceSettings,
+)
 from esinfer.errors import ElasticsearchError, Retry, UpstreamStatusError
+from esinfer.rerank import RerankRequest
 from esinfer.services.hugging_face import (
-    PROBE,
+    CHAT_PROBE,
+    COMPLETION_PROBE,
+    EMBEDDING_PROBE,
+    RERANK_PROBE,
     SERVICE,
+    ChatSettings,
     EmbeddingSettings,
     SparseSettings,
+    accept_completion,
     accept_embedding,
     build_embedding,
-    check_status,
     measure_embeddings,
-    parse_embeddings,
-    parse_sparse,
     token_limit,
 )
+from esinfer.services.hugging_face_answers import parse_embeddings, parse_rerank, parse_sparse
 from esinfer.services.hugging_face_elser import SERVICE as ELSER
-from esinfer.tasks import DenseEmbeddings, EmbeddingRequest, InputType, TaskType
-from esinfer.upstream import UpstreamResponse
+from esinfer.services.hugging_face_statuses import check_status
+from esinfer.tasks import (
+    CompletionRequest,
+    DenseEmbeddings,
+    EmbeddingRequest,
+    InputType,
+    TaskType,
+)
+from esinfer.upstream import UpstreamRequest, UpstreamResponse
 from tests.conftest import envelope
 
 LIMIT = RateLimit(requests_per_minute=3000)
@@ -41,7 +60,19 @@ ENDPOINT = InferenceEndpoint(
     service_settings=SETTINGS,
     secret_settings=SecretSettings(api_key=Secret("hf_key")),
 )
+RANKER = replace(
+    ENDPOINT,
+    task_type=TaskType.RERANK,
+    service_settings=ServiceSettings(url="http://h/rerank", rate_limit=LIMIT),
+)
+COMPLETER = replace(
+    ENDPOINT,
+    task_type=TaskType.COMPLETION,
+    service_settings=ChatSettings(url="http://h/v1", rate_limit=LIMIT),
+)
+CHATTER = replace(COMPLETER, task_type=TaskType.CHAT_COMPLETION)
 REQUEST = EmbeddingRequest(inputs=("a",))
+PROMPT = CompletionRequest(inputs=("a",))
 
 
 def answered(body: bytes, status: int = 200) -> UpstreamResponse:
@@ -49,11 +80,11 @@ def answered(body: bytes, status: int = 200) -> UpstreamResponse:
 
 
 def dense(body: bytes) -> str:
-    return parse_embeddings(REQUEST, answered(body)).to_json().decode()
+    return parse_embeddings(body).to_json().decode()
 
 
 def sparse(body: bytes, request: EmbeddingRequest = REQUEST) -> str:
-    return parse_sparse(request, answered(body)).to_json().decode()
+    return parse_sparse(body, request.truncated).to_json().decode()
 
 
 # -- requests ---------------------------------------------------------------
@@ -80,12 +111,32 @@ def test_request_is_exactly_the_inputs(inputs: tuple[str, ...], body: str) -> No
     assert (built.task_type, built.inference_id) == (TaskType.TEXT_EMBEDDING, "id")
 
 
+PROBES: dict[TaskType, tuple[object, bytes]] = {
+    TaskType.TEXT_EMBEDDING: (EMBEDDING_PROBE, b'{"inputs":["how big"]}'),
+    TaskType.SPARSE_EMBEDDING: (EMBEDDING_PROBE, b'{"inputs":["how big"]}'),
+    TaskType.RERANK: (RERANK_PROBE, b'{"texts":["how big"],"query":"test query"}'),
+    TaskType.COMPLETION: (
+        COMPLETION_PROBE,
+        b'{"messages":[{"content":"how big","role":"user"}],"n":1,"stream":false}',
+    ),
+    TaskType.CHAT_COMPLETION: (
+        CHAT_PROBE,
+        b'{"messages":[{"content":"how big","role":"user"}],"n":1,"stream":true,'
+        b'"stream_options":{"include_usage":true}}',
+    ),
+}
+
+
 def test_validation_call_asks_how_big() -> None:
-    assert build_embedding(ENDPOINT, PROBE).body == b'{"inputs":["how big"]}'
     for service in (SERVICE, ELSER):
-        for task in service.tasks.values():
+        for task_type, task in service.tasks.items():
+            probe, body = PROBES[task_type]
             task.accept(ENDPOINT, task.probe)
-            assert task.probe == PROBE
+            assert task.probe == probe
+            streams = task.streaming if task.probe_streams else None
+            build = task.build if streams is None else streams.build
+            assert build(ENDPOINT, task.probe).body == body
+    assert list(PROBES) == list(SERVICE.tasks)
 
 
 @pytest.mark.parametrize(
@@ -107,26 +158,114 @@ def test_input_type_is_refused(input_type: str) -> None:
     )
 
 
+@pytest.mark.parametrize("input_type", ["ingest", "search", "classification", "clustering"])
+def test_input_type_of_a_completion_is_refused(input_type: str) -> None:
+    with pytest.raises(ElasticsearchError, match=f"Invalid input_type .{input_type}."):
+        accept_completion(COMPLETER, replace(PROMPT, input_type=InputType(input_type)))
+
+
+@pytest.mark.parametrize("inputs", [("a", "b"), ("a", "a"), ("", "")])
+def test_completion_takes_one_input(inputs: tuple[str, ...]) -> None:
+    accept_completion(COMPLETER, PROMPT)
+    with pytest.raises(ElasticsearchError) as raised:
+        accept_completion(COMPLETER, replace(PROMPT, inputs=inputs))
+    assert error_body(raised.value) == envelope(
+        "status_exception", "Hugging Face completions only accepts 1 input"
+    )
+
+
+def with_model(endpoint: InferenceEndpoint, model_id: str) -> InferenceEndpoint:
+    settings = ChatSettings(url="http://h/v1", rate_limit=LIMIT, model_id=model_id)
+    return replace(endpoint, service_settings=settings)
+
+
+def built(endpoint: InferenceEndpoint, request: object, *, stream: bool = False) -> str:
+    """The body of a request, of which everything else is checked."""
+    task = SERVICE.tasks[endpoint.task_type]
+    streams = task.streaming if stream else None
+    sent: UpstreamRequest = (task.build if streams is None else streams.build)(endpoint, request)
+    assert sent.url == endpoint.service_settings.url
+    assert dict(sent.headers) == {
+        "Content-Type": "application/json",
+        "Authorization": "Bearer hf_key",
+    }
+    assert (sent.task_type, sent.inference_id) == (endpoint.task_type, "id")
+    return sent.body.decode()
+
+
+STREAMED = '"n":1,"stream":true,"stream_options":{"include_usage":true}}'
+
+
+def test_completion_asks_for_the_model_of_the_settings() -> None:
+    message = '{"messages":[{"content":"a","role":"user"}],'
+    named = with_model(COMPLETER, "m")
+    assert built(COMPLETER, PROMPT) == message + '"n":1,"stream":false}'
+    assert built(named, PROMPT) == message + '"model":"m","n":1,"stream":false}'
+    assert built(COMPLETER, PROMPT, stream=True) == message + STREAMED
+    assert built(named, PROMPT, stream=True) == message + '"model":"m",' + STREAMED
+
+
+def test_model_of_a_chat_request_wins_over_the_settings() -> None:
+    plain = ChatRequest(messages=({"content": "a", "role": "user"},), max_completion_tokens=7)
+    asked = replace(plain, model="asked")
+    message = '{"messages":[{"content":"a","role":"user"}],'
+    rest = '"max_tokens":7,' + STREAMED
+    named = with_model(CHATTER, "m")
+    assert built(CHATTER, plain, stream=True) == message + rest
+    assert built(named, plain, stream=True) == message + '"model":"m",' + rest
+    assert built(CHATTER, asked, stream=True) == message + '"model":"asked",' + rest
+    assert built(named, asked, stream=True) == message + '"model":"asked",' + rest
+    whole = message + '"max_tokens":7,"n":1,"stream":false}'
+    assert built(CHATTER, plain) == whole
+
+
+@pytest.mark.parametrize(
+    ("stored", "top_n", "return_documents", "options"),
+    [
+        ({}, None, None, ""),
+        ({}, 3, None, ',"top_n":3'),
+        ({}, None, True, ',"return_text":true'),
+        ({}, 3, False, ',"return_text":false,"top_n":3'),
+        ({"top_n": 2}, None, None, ',"top_n":2'),
+        ({"return_documents": False}, None, None, ',"return_text":false'),
+        ({"top_n": 2, "return_documents": True}, None, None, ',"return_text":true,"top_n":2'),
+        ({"top_n": 2, "return_documents": True}, 5, False, ',"return_text":false,"top_n":5'),
+        ({"top_n": 2, "return_documents": False}, None, True, ',"return_text":true,"top_n":2'),
+        ({"top_n": 2, "return_documents": False}, 1, None, ',"return_text":false,"top_n":1'),
+    ],
+)
+def test_what_a_rerank_request_says_wins_over_the_settings(
+    stored: dict[str, object], top_n: int | None, return_documents: bool | None, options: str
+) -> None:
+    endpoint = replace(RANKER, task_settings=stored)
+    request = RerankRequest(
+        inputs=("é", "b"), query='"q"', top_n=top_n, return_documents=return_documents
+    )
+    assert built(endpoint, request) == '{"texts":["é","b"],"query":"\\"q\\""' + options + "}"
+
+
 def test_token_limit_is_three_characters_a_token() -> None:
     limited = replace(SETTINGS, max_input_tokens=10)
     sparse_settings = SparseSettings(url="http://h", rate_limit=LIMIT)
     assert token_limit(ENDPOINT) is None
     assert token_limit(replace(ENDPOINT, service_settings=limited)) == 30
     assert token_limit(replace(ENDPOINT, service_settings=sparse_settings)) == 1536
+    for endpoint in (RANKER, COMPLETER, CHATTER):
+        assert SERVICE.tasks[endpoint.task_type].character_limit(endpoint) is None
 
 
 # -- the validation call's measure ------------------------------------------
 
 
 def test_measured_size_replaces_what_was_said() -> None:
-    result = parse_embeddings(PROBE, answered(b"[[1,2,3]]"))
+    result = parse_embeddings(b"[[1,2,3]]")
     assert measure_embeddings(replace(SETTINGS, dimensions=99), result) == replace(
         SETTINGS, dimensions=3, similarity="cosine"
     )
 
 
 def test_given_similarity_stays() -> None:
-    result = parse_embeddings(PROBE, answered(b"[[1]]"))
+    result = parse_embeddings(b"[[1]]")
     assert measure_embeddings(replace(SETTINGS, similarity="l2_norm"), result) == replace(
         SETTINGS, dimensions=1, similarity="l2_norm"
     )
@@ -229,6 +368,202 @@ def test_body_without_an_error_text_adds_nothing(body: bytes) -> None:
     )
 
 
+# -- statuses of completion and chat ----------------------------------------
+
+CHAT_SPECIAL = {
+    400: ("Received a bad request status code", Retry.NO),
+    401: ("Received an authentication error status code", Retry.NO),
+    404: ("Resource not found at [http://h/v1]", Retry.NO),
+    413: ("Received a content too large status code", Retry.SHORTER),
+    422: ("Received an input validation error response", Retry.NO),
+    429: ("Received a rate limit status code", Retry.NO),
+    500: ("Received a server error status code", Retry.AGAIN),
+    503: ("Received a server busy error status code", Retry.AGAIN),
+}
+
+
+def expected_chat(status: int) -> tuple[str, Retry]:
+    if status in CHAT_SPECIAL:
+        return CHAT_SPECIAL[status]
+    if status < 400:
+        return "Unhandled redirection", Retry.NO
+    if status < 500:
+        return "Received an unsuccessful status code", Retry.NO
+    return "Received a server error status code", Retry.NO
+
+
+def refused(endpoint: InferenceEndpoint, status: int, body: bytes = b"") -> UpstreamStatusError:
+    with pytest.raises(UpstreamStatusError) as raised:
+        SERVICE.tasks[endpoint.task_type].check(endpoint, answered(body, status))
+    return raised.value
+
+
+@pytest.mark.parametrize("endpoint", [RANKER, COMPLETER, CHATTER], ids=lambda e: e.task_type)
+@pytest.mark.parametrize("status", range(300, 600))
+def test_status_is_mapped_by_the_table_of_its_task(
+    endpoint: InferenceEndpoint, status: int
+) -> None:
+    prefix, retry = expected(status) if endpoint is RANKER else expected_chat(status)
+    error = refused(endpoint, status)
+    mapped = status if status in NAMED else 400
+    reason = f"{prefix} for request from inference entity id [id] status [{status}]"
+    assert error_body(error) == envelope("status_exception", reason, mapped)
+    assert error.retry is retry
+    if endpoint is not CHATTER:
+        assert error.chat is None
+
+
+@pytest.mark.parametrize("endpoint", [RANKER, COMPLETER, CHATTER], ids=lambda e: e.task_type)
+@pytest.mark.parametrize("status", range(200, 300))
+def test_2xx_is_no_error_for_any_task(endpoint: InferenceEndpoint, status: int) -> None:
+    error = b'{"error":{"message":"no"}}'
+    SERVICE.tasks[endpoint.task_type].check(endpoint, answered(error, status))
+
+
+TOO_LONG = "Please reduce your prompt; or completion length."
+
+
+@pytest.mark.parametrize("endpoint", [COMPLETER, CHATTER], ids=lambda e: e.task_type)
+@pytest.mark.parametrize(
+    ("status", "message", "prefix", "retry"),
+    [
+        (400, TOO_LONG, "Received a content too large status code", Retry.SHORTER),
+        (400, f"5000. {TOO_LONG}!", "Received a content too large status code", Retry.SHORTER),
+        (400, TOO_LONG.lower(), "Received a bad request status code", Retry.NO),
+        (400, "no", "Received a bad request status code", Retry.NO),
+        (402, TOO_LONG, "Received an unsuccessful status code", Retry.NO),
+        (422, TOO_LONG, "Received an input validation error response", Retry.NO),
+        (500, TOO_LONG, "Received a server error status code", Retry.AGAIN),
+    ],
+)
+def test_prompt_that_is_too_long_counts_as_content_too_large(
+    endpoint: InferenceEndpoint, status: int, message: str, prefix: str, retry: Retry
+) -> None:
+    error = refused(endpoint, status, orjson.dumps({"error": {"message": message}}))
+    assert (error.retry, error.status) == (retry, status if status < 500 else 400)
+    assert error.reason == (
+        f"{prefix} for request from inference entity id [id] status [{status}]."
+        f" Error message: [{message}]"
+    )
+
+
+def test_prompt_that_is_too_long_is_no_matter_of_other_tasks() -> None:
+    for endpoint in (ENDPOINT, RANKER):
+        error = refused(endpoint, 400, orjson.dumps({"error": TOO_LONG}))
+        assert error.retry is Retry.NO
+        assert error.reason.startswith("Received an unsuccessful status code for request")
+
+
+@pytest.mark.parametrize("url", ["http://h/{url}", "http://h/{0}?{}", "http://h/%7B[x]"])
+def test_url_that_was_not_found_is_named_as_it_is(url: str) -> None:
+    endpoint = replace(COMPLETER, service_settings=ChatSettings(url=url, rate_limit=LIMIT))
+    assert refused(endpoint, 404).reason == (
+        f"Resource not found at [{url}] for request from inference entity id [id] status [404]"
+    )
+
+
+COMPLETION_401 = (
+    "Received an authentication error status code for request from inference entity id [id]"
+    " status [401]"
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "tail"),
+    [
+        (b'{"error":{"message":"No key"}}', ". Error message: [No key]"),
+        (b'{"error":{"message":""}}', ""),
+        (b'{"error":"No key"}', ""),  # Hugging Face's own form, which is not OpenAI's
+        (b'{"error":{}}', ""),
+        (b"what? this isn't a json", ""),
+    ],
+)
+def test_completion_passes_on_openai_s_messages(body: bytes, tail: str) -> None:
+    error = refused(COMPLETER, 401, body)
+    assert (error.reason, error.chat) == (COMPLETION_401 + tail, None)
+
+
+CHAT_404 = "Resource not found at [http://h/v1] for request from inference entity id [id]"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "members"),
+    [
+        (
+            404,
+            b'{"error":"Model not found."}',
+            {
+                "message": f"{CHAT_404} status [404]. Error message: [Model not found.]",
+                "type": "hugging_face_error",
+            },
+        ),
+        (
+            404,
+            b'{"error":{"message":"M","http_status_code":418}}',
+            {
+                "code": "418",
+                "message": f"{CHAT_404} status [404]. Error message: [M]",
+                "type": "hugging_face_error",
+            },
+        ),
+        (
+            404,
+            b"<html>",
+            {
+                "code": "not_found",
+                "message": f"{CHAT_404} status [404]",
+                "type": "UnifiedChatCompletionErrorResponse",
+            },
+        ),
+        (
+            500,
+            b"what? this isn't a json",
+            {
+                "code": "bad_request",
+                "message": "Received a server error status code for request from inference entity"
+                " id [id] status [500]",
+                "type": "UnifiedChatCompletionErrorResponse",
+            },
+        ),
+        (
+            429,
+            b"",
+            {
+                "code": "too_many_requests",
+                "message": "Received a rate limit status code for request from inference entity"
+                " id [id] status [429]",
+                "type": "UnifiedChatCompletionErrorResponse",
+            },
+        ),
+        (
+            418,
+            b"",
+            {
+                "code": "bad_request",
+                "message": "Received an unsuccessful status code for request from inference entity"
+                " id [id] status [418]",
+                "type": "UnifiedChatCompletionErrorResponse",
+            },
+        ),
+        (
+            503,
+            b'{"error":"loading","estimated_time":20.5}',
+            {
+                "message": "Received a server busy error status code for request from inference"
+                " entity id [id] status [503]. Error message: [loading]",
+                "type": "hugging_face_error",
+            },
+        ),
+    ],
+)
+def test_chat_names_its_errors_in_openai_s_form(
+    status: int, body: bytes, members: dict[str, str]
+) -> None:
+    shown = chat_error_body(refused(CHATTER, status, body))
+    assert shown == {"error": members}
+    assert list(shown["error"]) == list(members)
+
+
 # -- dense answers ----------------------------------------------------------
 
 
@@ -295,7 +630,7 @@ def test_number_of_results_is_not_compared_with_the_inputs() -> None:
 
 def malformed(body: bytes, parse: object = None) -> dict[str, object]:
     with pytest.raises(ElasticsearchError) as raised:
-        (parse_sparse if parse == "sparse" else parse_embeddings)(REQUEST, answered(body))
+        (sparse if parse == "sparse" else dense)(body)
     assert raised.value.retry is Retry.AGAIN
     found: dict[str, object] = error_body(raised.value)["error"]
     del found["root_cause"]
@@ -497,11 +832,175 @@ def test_both_readers_of_sparse_answers_agree(maps: list[dict[str, float]]) -> N
     assert [list(item) for item in found] == [list(item) for item in json.loads(body)]
 
 
+# -- ranks ------------------------------------------------------------------
+
+
+def ranks(body: bytes, top_n: int | None = None) -> str:
+    return parse_rerank(body, top_n).to_json().decode()
+
+
+def scores(*values: object) -> bytes:
+    return orjson.dumps([{"index": n, "score": value} for n, value in enumerate(values)])
+
+
+def order(body: bytes, top_n: int | None = None) -> list[int]:
+    return [document.index for document in parse_rerank(body, top_n).documents]
+
+
+@pytest.mark.parametrize(
+    ("body", "documents"),
+    [
+        ('[{"index":0,"score":0.5}]', '{"index":0,"relevance_score":0.5}'),
+        (
+            '[{"score":1.1111111111111112,"extra":[],"text":"é\\n","index":7}]',
+            '{"index":7,"relevance_score":1.1111112,"text":"é\\n"}',
+        ),
+        ('[{"index":0,"score":1,"text":""}]', '{"index":0,"relevance_score":1.0,"text":""}'),
+        ('[{"index":-1,"score":5e-4}]', '{"index":-1,"relevance_score":5.0E-4}'),
+        ('[{"index":2147483647,"score":-0.0}]', '{"index":2147483647,"relevance_score":-0.0}'),
+        ('[{"index":1.9,"score":1e39}]', '{"index":1,"relevance_score":"Infinity"}'),
+        ('[{"index":"3","score":"0.5"}]', '{"index":3,"relevance_score":0.5}'),
+        (
+            '[{"index":0,"score":-1' + "0" * 400 + "}]",
+            '{"index":0,"relevance_score":"-Infinity"}',
+        ),
+        ('[{"index":0,"score":0.5}] x', '{"index":0,"relevance_score":0.5}'),
+        ("[]", ""),
+    ],
+)
+def test_documents_are_passed_on_as_they_are(body: str, documents: str) -> None:
+    assert ranks(body.encode()) == f'{{"rerank":[{documents}]}}'
+
+
+def test_documents_are_sorted_best_first_and_cut() -> None:
+    body = scores(-0.5, 1.1, -0.4, -0.3, -0.2)
+    assert order(body) == [1, 4, 3, 2, 0]
+    assert [order(body, top_n) for top_n in (1, 2, 5, 9)] == [
+        [1],
+        [1, 4],
+        [1, 4, 3, 2, 0],
+        [1, 4, 3, 2, 0],
+    ]
+
+
+def test_ties_keep_the_order_of_the_upstream() -> None:
+    assert order(scores(0.5, 0.9, 0.5, 0.9, 0.5)) == [1, 3, 0, 2, 4]
+    assert order(scores(0.1, 0.1 + 1e-12)) == [0, 1]  # the same float32
+
+
+def test_indices_are_not_checked() -> None:
+    body = b'[{"index":9,"score":1},{"index":9,"score":2},{"index":-5,"score":3}]'
+    assert order(body) == [-5, 9, 9]
+
+
+def test_request_wins_when_ranks_are_cut() -> None:
+    endpoint = replace(RANKER, task_settings={"top_n": 2})
+    parse = SERVICE.tasks[TaskType.RERANK].parse
+    answer = answered(scores(1, 2, 3))
+    for top_n, wire in (
+        (None, '{"index":2,"relevance_score":3.0},{"index":1,"relevance_score":2.0}'),
+        (1, '{"index":2,"relevance_score":3.0}'),
+    ):
+        request = RerankRequest(inputs=("a",), query="q", top_n=top_n)
+        assert parse(endpoint, request, answer).to_json().decode() == f'{{"rerank":[{wire}]}}'
+
+
+def ranks_refused(body: bytes) -> dict[str, object]:
+    with pytest.raises(ElasticsearchError) as raised:
+        parse_rerank(body, None)
+    assert raised.value.retry is Retry.AGAIN
+    error: dict[str, object] = error_body(raised.value)["error"]
+    del error["root_cause"]
+    return error
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b'[{"score":1.1,"text":"x"}]', "Required [index]"),
+        (b'[{"index":1,"text":"x"}]', "Required [score]"),
+        (b"[{}]", "Required [index, score]"),
+        (b'[{"index":0,"score":1},{"index":1}]', "Required [score]"),
+    ],
+)
+def test_rank_lacks_a_member(body: bytes, reason: str) -> None:
+    assert ranks_refused(body) == {"type": "illegal_argument_exception", "reason": reason}
+
+
+@pytest.mark.parametrize(
+    ("member", "token"),
+    [
+        ('"index":null', "VALUE_NULL"),
+        ('"index":true', "VALUE_BOOLEAN"),
+        ('"index":[]', "START_ARRAY"),
+        ('"score":null', "VALUE_NULL"),
+        ('"score":{}', "START_OBJECT"),
+        ('"text":null', "VALUE_NULL"),
+        ('"text":5', "VALUE_NUMBER"),
+    ],
+)
+def test_member_of_a_rank_has_another_type(member: str, token: str) -> None:
+    name = member.partition(":")[0].strip('"')
+    found = ranks_refused(f"[{{{member}}}]".encode())
+    assert found["type"] == "x_content_parse_exception"
+    problem = f" [RankedDoc] {name} doesn't support values of type: {token}"
+    assert str(found["reason"]).partition("]")[2] == problem
+
+
+@pytest.mark.parametrize(
+    ("member", "cause"),
+    [
+        ('"index":"x"', 'For input string: "x"'),
+        ('"index":2147483648', "Value [2147483648] is out of range for an integer"),
+        ('"score":"x"', 'For input string: "x"'),
+        ('"score":""', 'For input string: ""'),
+    ],
+)
+def test_member_of_a_rank_is_no_number(member: str, cause: str) -> None:
+    name = member.partition(":")[0].strip('"')
+    found = ranks_refused(f"[{{{member}}}]".encode())
+    problem = f" [RankedDoc] failed to parse field [{name}]"
+    assert str(found["reason"]).partition("]")[2] == problem
+    assert cause in str(found["caused_by"])
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        (b'{"index":0,"score":1}', unexpected("START_ARRAY", "START_OBJECT", 1, 1)),
+        (b'\n"a"', unexpected("START_ARRAY", "VALUE_STRING", 2, 1)),
+        (b" ", unexpected("START_ARRAY", "null", 1, 2)),
+    ],
+)
+def test_ranks_are_an_array(body: bytes, error: dict[str, object]) -> None:
+    assert ranks_refused(body) == error
+
+
+@pytest.mark.parametrize("body", [b"[5]", b"[[]]", b"[null]", b"[", b'[{"index":0', b"<html>"])
+def test_other_ranks_are_no_answer(body: bytes) -> None:
+    assert ranks_refused(body)["type"] in {
+        "x_content_parse_exception",
+        "x_content_e_o_f_exception",
+    }
+
+
+@given(st.lists(st.floats(width=32, allow_nan=False), max_size=6), st.integers(1, 7))
+def test_ranks_are_the_best_of_the_scores(values: list[float], top_n: int) -> None:
+    documents = parse_rerank(
+        json.dumps(
+            [{"index": n, "score": java.double(value)} for n, value in enumerate(values)]
+        ).encode(),
+        top_n,
+    ).documents
+    assert [d.relevance_score for d in documents] == sorted(values, reverse=True)[:top_n]
+    assert [values[d.index] for d in documents] == [d.relevance_score for d in documents]
+
+
 @given(st.binary(max_size=40) | st.text('[]{},:"a1-.e truefalsnl\\', max_size=30).map(str.encode))
 def test_any_answer_is_a_result_or_an_error_of_ours(body: bytes) -> None:
-    for parse in (parse_embeddings, parse_sparse):
+    for task_type, (request, _) in PROBES.items():
         try:
-            result = parse(REQUEST, answered(body))
+            result = SERVICE.tasks[task_type].parse(ENDPOINT, request, answered(body))
         except ElasticsearchError:
             continue
-        assert math.isfinite(len(result.to_json()))
+        assert orjson.loads(result.to_json())
