@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
 
 from esinfer.api.about import About, Mode
 from esinfer.api.body import MAX_CONTENT_LENGTH
-from esinfer.api.keys import ABOUT, INFERENCE, LIFECYCLE, REGISTRY, STORE
+from esinfer.api.keys import ABOUT, INFERENCE, LIFECYCLE, REGION_POLICY, REGISTRY, STORE, WHOLE_CHAT
 from esinfer.api.middleware import elasticsearch, sign
+from esinfer.api.responses import EVENT_FORM, EventForm
 from esinfer.api.routes import add_routes
 from esinfer.config import Config
 from esinfer.endpoints import MemoryStore
 from esinfer.inference import Inference, RetryPolicy
 from esinfer.lifecycle import Lifecycle
 from esinfer.limits import RateLimits
+from esinfer.region_policy import RegionPolicyStore
 from esinfer.services.registry import ServiceRegistry
 from esinfer.twin.app import make_twin_app
 from esinfer.twin.tei import Twin
@@ -37,12 +40,23 @@ def make_app(config: Config, mode: Mode = "serve") -> web.Application:
         cluster_name=config.elasticsearch.cluster_name,
         node_name=config.elasticsearch.node_name,
     )
+    app[WHOLE_CHAT] = _at_least(config.elasticsearch.version, _WHOLE_CHAT_SINCE)
+    app[EVENT_FORM] = EventForm(BOM_UTF8 if config.elasticsearch.event_byte_order_mark else b"")
     app[STORE] = MemoryStore()
+    app[REGION_POLICY] = RegionPolicyStore()
     app[REGISTRY] = ServiceRegistry()
     app.on_response_prepare.append(sign)
     app.cleanup_ctx.append(_inference(config, mode))
     add_routes(app)
     return app
+
+
+_WHOLE_CHAT_SINCE = (9, 6)
+
+
+def _at_least(version: str, least: tuple[int, int]) -> bool:
+    major, minor, *_ = version.split(".")
+    return (int(major), int(minor)) >= least
 
 
 def make_twin(config: Config) -> web.Application:
@@ -89,7 +103,9 @@ def _join(app: web.Application, config: Config, transport: Transport) -> None:
         reduction=settings.truncator_reduction_percentage,
     )
     limits = RateLimits(queue_capacity=settings.queue_capacity)
-    app[INFERENCE] = Inference(transport, limits, policy)
+    app[INFERENCE] = Inference(
+        transport, limits, policy, max_response_size=settings.max_response_size
+    )
     app[LIFECYCLE] = Lifecycle(
         app[STORE],
         app[REGISTRY],

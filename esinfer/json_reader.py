@@ -10,16 +10,26 @@ The text of the errors, and the words of JSON, are in ``json_scanner``.
 
 from __future__ import annotations
 
-import json
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NoReturn, TypeAlias
 
-from esinfer.json_scanner import MAX_NUMBER_LENGTH, JsonScanner, Place, WireFloat, source
+from esinfer.json_decoder import decode
+from esinfer.json_scanner import MAX_DEPTH, RUN_LENGTH, JsonScanner, Place, WireFloat, source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["NOTHING", "JsonReader", "Place", "Token", "WireFloat", "locate", "read_first_value"]
+__all__ = [
+    "NOTHING",
+    "JsonReader",
+    "Place",
+    "Token",
+    "WireFloat",
+    "locate",
+    "locate_end",
+    "read_first_value",
+    "token_of",
+]
 
 NOTHING: Final = object()
 """What ``read_first_value`` gives for a body of nothing but space and comments."""
@@ -27,9 +37,6 @@ NOTHING: Final = object()
 Scalar: TypeAlias = str | int | WireFloat | bool | None
 _Container: TypeAlias = dict[str, object] | list[object]
 
-# Jackson's StreamReadConstraints. Elasticsearch answers 500 to what breaks
-# them; it is the caller's mistake like any other, so here it is a parse error.
-_MAX_DEPTH = 1000
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -47,6 +54,21 @@ class Token(StrEnum):
     VALUE_NULL = "VALUE_NULL"
 
 
+_TOKENS = {
+    type(None): Token.VALUE_NULL,
+    bool: Token.VALUE_BOOLEAN,
+    str: Token.VALUE_STRING,
+    dict: Token.START_OBJECT,
+    list: Token.START_ARRAY,
+}
+
+
+def token_of(value: object) -> Token:
+    """The token that a JSON value starts with; numbers may be of classes of their own."""
+    return _TOKENS.get(type(value), Token.VALUE_NUMBER)
+
+
+_LAST_TOKENS = _TOKENS | {dict: Token.END_OBJECT}
 _STARTS = frozenset({Token.START_OBJECT, Token.START_ARRAY})
 _ENDS = frozenset({Token.END_OBJECT, Token.END_ARRAY})
 _OPENING = {
@@ -85,7 +107,17 @@ class JsonReader:
     is wrong inside a string when its value is asked for, or when it is left.
     """
 
-    __slots__ = ("_ahead", "_at", "_scan", "_scopes", "_start", "_unread", "_value", "token")
+    __slots__ = (
+        "_ahead",
+        "_at",
+        "_is_in_doubt",
+        "_scan",
+        "_scopes",
+        "_start",
+        "_unread",
+        "_value",
+        "token",
+    )
 
     def __init__(self, data: bytes) -> None:
         self.token: Token | None = None
@@ -94,6 +126,7 @@ class JsonReader:
         self._at = len(_BYTE_ORDER_MARK) if data.startswith(_BYTE_ORDER_MARK) else 0
         self._start = self._at
         self._value: Scalar = None
+        self._is_in_doubt = False  # an error is near
         self._unread = False  # the current token is a string not looked into yet
         self._ahead: tuple[Token, int, Scalar, int] | None = None  # the value of the current name
 
@@ -168,9 +201,69 @@ class JsonReader:
                     container[name] = value
                 else:
                     container.append(value)
+                    container.extend(self._read_run())
             if self.next() is Token.FIELD_NAME:
                 name = self.text
                 self.next()
+
+    def _read_run(self) -> list[object]:
+        """The simple elements that follow the current one, some at a time; none if in doubt."""
+        found = None if self._is_in_doubt else self._scan.run(self._at)
+        if found is None:
+            return []
+        text, end = found
+        try:
+            values = list(decode(b"[%b]" % text.lstrip()[1:]))
+        except ValueError:
+            self._is_in_doubt = True  # next will refuse the one that is at fault
+            return []
+        self._at = end
+        last = values[-1]
+        self._scan.last = (_LAST_TOKENS.get(type(last), Token.VALUE_NUMBER), last)
+        return values
+
+    # -- in a body that is known to be valid --
+
+    def descend(self, step: str | int) -> Place:
+        """Go to a child of the current object or array; the place of its key.
+
+        Raises LookupError if there is no such child.
+        """
+        index = 0
+        if self.token in _STARTS:
+            while self.next() not in _ENDS:
+                key = self._start
+                here: object = index
+                if self.token is Token.FIELD_NAME:
+                    here = self._value
+                    self.next()
+                if here == step:
+                    return self._scan.place(key)
+                self.leap()
+                index += 1
+                if isinstance(step, int):
+                    index += self._pass_run(step - index)
+        raise LookupError(step)
+
+    def leap(self) -> None:
+        """On the start of an object or array: go to its end, whatever is in between."""
+        if self.token in _STARTS:
+            self._at = self._scan.container(self._start)
+            self._start = self._at - 1
+            self.token = self._scopes.pop().end
+
+    def _pass_run(self, most: int) -> int:
+        """Pass many elements of an array at once, if they are simple; how many."""
+        if most < RUN_LENGTH:
+            return 0
+        if self._unread:
+            self._at = self._scan.string(self._start)[1]
+            self._unread = False
+        end = self._scan.whole_run(self._at)
+        if end is None:
+            return 0
+        self._at = end
+        return RUN_LENGTH
 
     # -- the steps of next --
 
@@ -179,10 +272,10 @@ class JsonReader:
         self._scan.last = (token, self._value)
         self._unread = token is Token.VALUE_STRING
         if token in _STARTS:
-            if len(self._scopes) == _MAX_DEPTH:
+            if len(self._scopes) == MAX_DEPTH:
                 self._scan.fail(
-                    f"Document nesting depth ({_MAX_DEPTH + 1}) exceeds the maximum allowed"
-                    f" ({_MAX_DEPTH}, from `StreamReadConstraints.getMaxNestingDepth()`)",
+                    f"Document nesting depth ({MAX_DEPTH + 1}) exceeds the maximum allowed"
+                    f" ({MAX_DEPTH}, from `StreamReadConstraints.getMaxNestingDepth()`)",
                     self._start,
                 )
             self._scopes.append(_Scope(token, self._start))
@@ -272,7 +365,7 @@ def read_first_value(data: bytes) -> object:
     there. Raises XContentParseError, or XContentEofError if the body breaks off.
     """
     try:
-        return _decode(data)
+        return decode(data)
     except (ValueError, RecursionError):
         pass  # invalid, or with comments, or too deep for Python's stack
     reader = JsonReader(data)
@@ -287,89 +380,21 @@ def locate(data: bytes, path: Sequence[str | int]) -> tuple[Place, Place]:
     An array's element is its own key, and so is the root. Raises LookupError
     if the body holds no such value.
     """
+    key, reader = _go_to(data, path)
+    return key, reader.place
+
+
+def locate_end(data: bytes, path: Sequence[str | int]) -> Place:
+    """Where the value at ``path`` in a valid body ends: its closing bracket, if it has one."""
+    _, reader = _go_to(data, path)
+    reader.leap()
+    return reader.place
+
+
+def _go_to(data: bytes, path: Sequence[str | int]) -> tuple[Place, JsonReader]:
     reader = JsonReader(data)
     reader.next()
     key = reader.place
     for step in path:
-        key = _descend(reader, step)
-    return key, reader.place
-
-
-def _descend(reader: JsonReader, step: str | int) -> Place:
-    index = 0
-    if reader.token in _STARTS:
-        while reader.next() not in _ENDS:
-            key = reader.place
-            here: object = index
-            if reader.token is Token.FIELD_NAME:
-                here = reader.value
-                reader.next()
-            if here == step:
-                return key
-            reader.skip_children()
-            index += 1
-    raise LookupError(step)
-
-
-# -- the decoder for nearly every body --
-
-
-def _unique(members: list[tuple[str, object]]) -> dict[str, object]:
-    value = dict(members)
-    if len(value) != len(members):
-        raise ValueError("duplicate field")
-    return value
-
-
-def _int(text: str) -> int:
-    if len(text) > MAX_NUMBER_LENGTH:
-        raise ValueError("number too long")
-    return int(text)
-
-
-def _float(text: str) -> WireFloat:
-    if len(text) > MAX_NUMBER_LENGTH:
-        raise ValueError("number too long")
-    return WireFloat(text)
-
-
-def _refuse_constant(text: str) -> NoReturn:
-    raise ValueError(text)
-
-
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_unique,
-    parse_int=_int,
-    parse_float=_float,
-    parse_constant=_refuse_constant,
-)
-
-
-def _decode(data: bytes) -> object:
-    """Python's reading of an object or array; ValueError where Jackson's may differ."""
-    text = data.decode()
-    start = 0 if text.startswith("{") else len(text) - len(text.lstrip(" \t\r\n"))
-    if not text.startswith(("{", "["), start):
-        # Of a number or literal Jackson also reads what follows it.
-        raise ValueError("neither an object nor an array")
-    value: _Container = _DECODER.raw_decode(text, start)[0]
-    if b"\\ud" in data or b"\\uD" in data:
-        # Refuses unpaired surrogates, which the reader words as an error.
-        json.dumps(value, ensure_ascii=False, check_circular=False).encode()
-    if data.count(b"[") + data.count(b"{") > _MAX_DEPTH and _is_too_deep(value):
-        raise ValueError("nested too deep")
-    return value
-
-
-def _is_too_deep(value: _Container) -> bool:
-    level = [value]
-    for _ in range(_MAX_DEPTH):
-        level = [
-            child
-            for parent in level
-            for child in (parent.values() if isinstance(parent, dict) else parent)
-            if isinstance(child, dict | list)
-        ]
-        if not level:
-            return False
-    return True
+        key = reader.descend(step)
+    return key, reader

@@ -19,7 +19,10 @@ from typing import NoReturn
 
 from esinfer.errors import JsonEofError, JsonParseError, XContentEofError, XContentParseError
 
-MAX_NUMBER_LENGTH = 1000  # Jackson's StreamReadConstraints
+# Jackson's StreamReadConstraints. Elasticsearch answers 500 to what breaks
+# them; it is the caller's mistake like any other, so here it is a parse error.
+MAX_DEPTH = 1000
+MAX_NUMBER_LENGTH = 1000
 _MAX_WORD_LENGTH = 256  # Jackson's ErrorReportConfiguration
 
 _SPACE = re.compile(rb"[ \t\r\n]*+")
@@ -29,6 +32,20 @@ _CHARS = re.compile(rb'[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\
 _STRING = re.compile(b'"' + _CHARS.pattern + b'"')
 _HEX_DIGITS = re.compile(rb"[0-9a-fA-F]{0,3}")
 _NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]*+)(\.[0-9]++)?+([eE][+-]?[0-9]++)?+")
+# Matches stop after some hundred words, so that no single one takes long.
+RUN_LENGTH = 500
+_TEXT = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_FLAT_OBJECT = r'\{(?:[^"\[\]{}/]*+' + _TEXT + r'){0,50}+[^"\[\]{}/]*+\}'
+_SIMPLE = rf"(?:{_TEXT}|[-+.0-9A-Za-z]++|{_FLAT_OBJECT})"
+_ELEMENT = rf"[ \t\r\n]*+,[ \t\r\n]*+{_SIMPLE}(?=[ \t\r\n]*+[,\]])"
+RUN = f"(?:{_ELEMENT}){{8,{RUN_LENGTH}}}+"
+"""Each a comma and what looks like a scalar or an object of scalars, and seems to end there."""
+
+_RUN = re.compile(RUN.encode(), re.DOTALL)
+_WHOLE_RUN = re.compile(f"(?:{_ELEMENT}){{{RUN_LENGTH}}}+".encode(), re.DOTALL)
+_NO_BRACKETS = re.compile(
+    rf'(?:[^"\[\]{{}}/]++|{_TEXT}|//[^\r\n]*+|/\*.*?\*/){{0,{RUN_LENGTH}}}+'.encode(), re.DOTALL
+)
 _MAY_GO_ON = frozenset(b"%c" % byte for byte in b".eE0123456789")
 _NON_NUMBER = re.compile(rb"NaN|[+-]?Infinity|[+-]INF")
 
@@ -117,7 +134,8 @@ class JsonScanner:
     def skip(self, at: int) -> int:
         """Where the next word starts, behind spaces and comments; ``size`` if there is none."""
         while True:
-            at = self._end(_SPACE, at)
+            if at < self.size and self.data[at] <= ord(" "):
+                at = self._end(_SPACE, at)
             if at == self.size:
                 return at
             byte = self.data[at]
@@ -154,6 +172,33 @@ class JsonScanner:
             at,
             beyond=1,
         )
+
+    # -- many words at once --
+
+    def run(self, at: int) -> tuple[bytes, int] | None:
+        """Some further elements of an array, from a comma on; they are to be decoded yet."""
+        found = _RUN.match(self.data, at)
+        return found and (found[0], found.end())
+
+    def whole_run(self, at: int) -> int | None:
+        """The end of ``RUN_LENGTH`` such elements of an array that is known to be valid."""
+        found = _WHOLE_RUN.match(self.data, at)
+        return found and found.end()
+
+    def container(self, at: int) -> int:
+        """The end of an object or array that is known to be valid."""
+        depth = 0
+        while True:
+            at = self._end(_NO_BRACKETS, at)
+            byte = self.data[at]
+            if byte in b"[{":
+                depth += 1
+                at += 1
+            elif byte in b"]}":
+                depth -= 1
+                at += 1
+                if not depth:
+                    return at
 
     # -- strings --
 

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, TypeVar, cast
 from marshmallow import ValidationError, post_load
 
 from esinfer.errors import ElasticsearchError, IllegalArgument, IllegalState, XContentParseError
-from esinfer.json_reader import Token
+from esinfer.json_reader import Token, token_of
 from esinfer.object_parser import (
     OBJECT,
     Nested,
@@ -24,7 +24,6 @@ from esinfer.object_parser import (
     Problem,
     WireField,
     invalid,
-    token_of,
 )
 
 T = TypeVar("T")

@@ -26,7 +26,14 @@ from esinfer.errors import (
     NumberFormat,
     XContentParseError,
 )
-from esinfer.json_reader import JsonReader, Place, Token, WireFloat, locate
+from esinfer.json_reader import (
+    NOTHING,
+    Token,
+    WireFloat,
+    locate,
+    locate_end,
+    token_of,
+)
 from esinfer.similar import did_you_mean
 
 Text = Callable[[], bytes]
@@ -73,19 +80,6 @@ def invalid(problem: Problem) -> ValidationError:
     return ValidationError([problem])
 
 
-def token_of(value: object) -> Token:
-    """The token that a JSON value starts with."""
-    if value is None:
-        return Token.VALUE_NULL
-    if isinstance(value, bool):
-        return Token.VALUE_BOOLEAN
-    if isinstance(value, str):
-        return Token.VALUE_STRING
-    if isinstance(value, dict):
-        return Token.START_OBJECT
-    return Token.START_ARRAY if isinstance(value, list) else Token.VALUE_NUMBER
-
-
 class ObjectParser(Schema):
     """A schema with a parser's name; load bodies with ``parse``."""
 
@@ -97,8 +91,7 @@ class ObjectParser(Schema):
     def parse(self, value: object, text: Text) -> Any:
         """Load ``value``; the first problem in document order is raised."""
         if not isinstance(value, dict):
-            found = f"Expected {Token.START_OBJECT} but was: {token_of(value)}"
-            raise _place(self.parser_name, (), Problem(found), text())
+            raise _no_object(self.parser_name, value, text)
         try:
             return self.load(value)
         except ValidationError as error:
@@ -133,12 +126,20 @@ class ObjectParser(Schema):
         return Problem(f"unknown field [{key}]{hint and ' ' + hint}", at_key=True)
 
 
+def _no_object(parser: str, value: object, text: Text) -> XContentParseError:
+    expected = f"Expected {Token.START_OBJECT} but was:"
+    if value is NOTHING:  # there is no token, and Java prints that
+        return XContentParseError(line=1, column=1, problem=f"[{parser}] {expected} null")
+    return _place(parser, (), Problem(f"{expected} {token_of(value)}"), text())
+
+
 def _place(parser: str, path: Path, problem: Problem, data: bytes) -> XContentParseError:
-    key, place = locate(data, (*path, *problem.steps))
-    if problem.at_key:
-        place = key
-    elif problem.at_end:
-        place = _end(data, place)
+    at = (*path, *problem.steps)
+    if problem.at_end:
+        place = locate_end(data, at)
+    else:
+        key, place = locate(data, at)
+        place = key if problem.at_key else place
     error = XContentParseError(
         line=place.line, column=place.column, problem=f"[{parser}] {problem.text}"
     )
@@ -148,15 +149,6 @@ def _place(parser: str, path: Path, problem: Problem, data: bytes) -> XContentPa
     else:
         error.__cause__ = cause
     return error
-
-
-def _end(data: bytes, start: Place) -> Place:
-    """Where the object or array that starts at a place ends."""
-    reader = JsonReader(data)
-    while reader.next() is not None and reader.place != start:
-        pass
-    reader.skip_children()
-    return reader.place
 
 
 class WireField(fields.Field[T], Generic[T]):
@@ -258,6 +250,29 @@ def _whole(value: float | str) -> int:
 class LongField(IntegerField):
     bits = 64
     java_name = "a long"
+
+
+_FLOAT = re.compile(
+    r"\s*([+-]?(?:NaN|Infinity|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?))[fFdD]?\s*", re.ASCII
+)
+
+
+class FloatField(WireField[float]):
+    """A float; like Java's it takes numbers in strings."""
+
+    tokens = NUMBER
+
+    def read(self, value: float | str) -> float:
+        if not isinstance(value, str):
+            return _float(value)
+        number = _FLOAT.fullmatch(value)
+        if number is None:
+            raise NumberFormat(text=value)
+        return float(number[1])
+
+
+def _float(value: float) -> float:
+    return float(str(value)) if isinstance(value, int) else float(value)  # 10**400 is infinite
 
 
 class StringsField(WireField[tuple[str, ...]]):

@@ -12,13 +12,22 @@ _LEAST_SIMILARITY = 0.5
 
 def did_you_mean(name: str, candidates: Iterable[str]) -> str:
     """``did you mean [x]?``, ``did you mean any of [x, y]?`` or nothing."""
-    scored = sorted((-similarity(name, known), known) for known in set(candidates))
+    comparable = (known for known in set(candidates) if _may_be_near(len(name), len(known)))
+    scored = sorted((-similarity(name, known), known) for known in comparable)
     near = [known for score, known in scored if -score > _LEAST_SIMILARITY]
     if not near:
         return ""
     if len(near) == 1:
         return f"did you mean [{near[0]}]?"
     return f"did you mean any of [{', '.join(near)}]?"
+
+
+def _may_be_near(one: int, other: int) -> bool:
+    """Whether the lengths alone allow it: the distance is their difference or more.
+
+    It also bounds the work: a name far longer than those known is not looked into.
+    """
+    return one == other or min(one, other) > _LEAST_SIMILARITY * max(one, other)
 
 
 def similarity(one: str, other: str) -> float:

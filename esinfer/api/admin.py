@@ -14,7 +14,7 @@ async def about(request: web.Request) -> web.StreamResponse:
     """``GET /_esinfer``: name, version, mode and the Elasticsearch version it speaks."""
     reject_body(request)
     about_server = request.app[ABOUT]
-    return respond_json(
+    return await respond_json(
         request,
         {
             "name": "esinfer",

@@ -7,9 +7,9 @@ unpack; we do. Source: rest.md sections 2.1, 7.6 and 7.7.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from aiohttp import hdrs, http_exceptions, web
@@ -23,35 +23,61 @@ from esinfer.errors import (
     XContentParseError,
 )
 from esinfer.json_reader import NOTHING, read_first_value
+from esinfer.threads import run_sized
+
+T = TypeVar("T")
 
 MAX_CONTENT_LENGTH = web.AppKey("max_content_length", int)
+HAS_BODY = web.RequestKey("has_body", bool)
 BODY_FORM = web.RequestKey("body_form", Form)
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A parsed body, and the JSON text in which places of errors are counted."""
+    """A parsed body, and the JSON text in which places of errors are counted.
+
+    The value is ``NOTHING`` where there are only spaces and comments.
+    """
 
     value: object
     text: Callable[[], bytes]
 
 
+async def has_body(request: web.Request) -> bool:
+    """Whether the body has any bytes; one in chunks shows that only when it has come."""
+    if not request.body_exists:
+        return False
+    if request.content_length is not None:
+        return request.content_length > 0
+    return bool(await _receive(request))
+
+
 async def read_bytes(request: web.Request) -> bytes:
     """The whole body, unpacked; PayloadTooLarge over the limit, packed or not."""
+    data = await _receive(request)
+    coding = request.headers.get(hdrs.CONTENT_ENCODING, "").strip().lower()
+    if coding in _WINDOW_BITS and data:
+        limit = request.app[MAX_CONTENT_LENGTH]
+        most = min(len(data) * _MAX_RATIO, limit)
+        return await run_sized(most, lambda: _unpack(data, coding, limit))
+    return data
+
+
+async def _receive(request: web.Request) -> bytes:
+    """The bytes as sent; they may be asked for again."""
     limit = request.app[MAX_CONTENT_LENGTH]
     if (request.content_length or 0) > limit:
         raise PayloadTooLarge
     try:
-        data = await request.read()
+        return await request.read()
     except web.HTTPRequestEntityTooLarge as error:
         raise PayloadTooLarge from error
     except (ConnectionError, http_exceptions.HttpProcessingError, web.RequestPayloadError) as error:
         raise MalformedHttp(problem="the body breaks off") from error
-    coding = request.headers.get(hdrs.CONTENT_ENCODING, "").strip().lower()
-    if coding in _WINDOW_BITS and data:
-        return _unpack(data, coding, limit)
-    return data
 
+
+_MAX_RATIO = 1032
+"""A byte of deflate stands for no more bytes than this."""
 
 _WINDOW_BITS = {
     "gzip": zlib.MAX_WBITS | 16,
@@ -81,19 +107,32 @@ async def required_bytes(request: web.Request) -> bytes:
     return data
 
 
-def parse(request: web.Request, data: bytes) -> Body:
-    """The first value of the body, whatever follows it."""
-    if request.get(BODY_FORM, Form.JSON) is Form.YAML:
+_YAML_COST = 32
+"""Reading YAML takes that many times longer than reading JSON."""
+
+
+async def load(request: web.Request, data: bytes, loader: Callable[[Body], T]) -> T:
+    """What ``loader`` makes of the first value of the body, whatever follows it."""
+    form = request.get(BODY_FORM, Form.JSON)
+    cost = _YAML_COST if form is Form.YAML else 1
+    return await run_sized(len(data) * cost, lambda: loader(parse(data, form)))
+
+
+async def load_map(
+    request: web.Request, data: bytes, loader: Callable[[Mapping[str, object]], T]
+) -> T:
+    """The same where Elasticsearch reads a plain map: what is no object is an empty one."""
+    return await load(
+        request, data, lambda body: loader(body.value if isinstance(body.value, dict) else {})
+    )
+
+
+def parse(data: bytes, form: Form) -> Body:
+    """The first value of a body."""
+    if form is Form.YAML:
         value = _read_yaml(data)
         return Body(value, lambda: orjson.dumps(value))
-    value = read_first_value(data)
-    return Body(None if value is NOTHING else value, lambda: data)
-
-
-def parse_map(request: web.Request, data: bytes) -> dict[str, object]:
-    """The body where Elasticsearch reads a plain map: what is no object is an empty one."""
-    value = parse(request, data).value
-    return value if isinstance(value, dict) else {}
+    return Body(read_first_value(data), lambda: data)
 
 
 def _read_yaml(data: bytes) -> object:
@@ -101,7 +140,8 @@ def _read_yaml(data: bytes) -> object:
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        _check_plain_yaml(data, loader)
+        if not _check_plain_yaml(data, loader):
+            return NOTHING
         value = yaml.load(data, loader)  # noqa: S506 - both are safe
         return orjson.loads(orjson.dumps(value))  # dates become texts
     except (yaml.YAMLError, TypeError, RecursionError) as error:
@@ -116,13 +156,18 @@ def _read_yaml(data: bytes) -> object:
 _MAX_YAML_DEPTH = 100
 
 
-def _check_plain_yaml(data: bytes, loader: Any) -> None:
-    """Refuse aliases, a few of which can stand for gigabytes, and what is nested very deep."""
+def _check_plain_yaml(data: bytes, loader: Any) -> bool:
+    """Refuse aliases, a few of which can stand for gigabytes, and what is nested very deep.
+
+    Tells whether there is a document.
+    """
     import yaml  # noqa: PLC0415 - as above
 
-    depth = 0
+    depth = documents = 0
     for event in yaml.parse(data, loader):
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
         if isinstance(event, yaml.AliasEvent) or depth > _MAX_YAML_DEPTH:
             raise yaml.YAMLError("no plain YAML")
+        documents += isinstance(event, yaml.DocumentStartEvent)
+    return documents > 0

@@ -24,7 +24,7 @@ async def root(request: web.Request) -> web.StreamResponse:
     """``GET /``, ``HEAD /``: pretty unless told otherwise."""
     reject_body(request)
     about = request.app[ABOUT]
-    return respond_pretty(
+    return await respond_pretty(
         request,
         {
             "name": about.node_name,
@@ -51,7 +51,7 @@ async def license_(request: web.Request) -> web.StreamResponse:
     for name in ("local", "accept_enterprise"):
         request[PARAMETERS].boolean(name)
     reject_body(request)
-    return respond_json(
+    return await respond_json(
         request,
         {
             "license": {
@@ -77,7 +77,7 @@ async def xpack(request: web.Request) -> web.StreamResponse:
     request[PARAMETERS].text("categories")
     request[PARAMETERS].boolean("accept_enterprise")
     reject_body(request)
-    return respond_json(
+    return await respond_json(
         request,
         {
             "build": {"hash": _BUILD_HASH, "date": _BUILD_DATE},
@@ -106,7 +106,7 @@ async def usage(request: web.Request) -> web.StreamResponse:
         {"service": service, "task_type": task_type, "count": count}
         for (service, task_type), count in sorted(counts.items())
     ]
-    return respond_json(
+    return await respond_json(
         request, {"inference": {"available": True, "enabled": True, "models": models}}
     )
 
@@ -116,7 +116,7 @@ async def health(request: web.Request) -> web.StreamResponse:
     for name in ("wait_for_status", "wait_for_nodes", "level", "timeout", "master_timeout"):
         request[PARAMETERS].text(name)
     reject_body(request)
-    return respond_json(
+    return await respond_json(
         request,
         {
             "cluster_name": request.app[ABOUT].cluster_name,
@@ -146,7 +146,7 @@ async def nodes(request: web.Request) -> web.StreamResponse:
     reject_body(request)
     about = request.app[ABOUT]
     host = request.host if ":" in request.host.rpartition("]")[2] else f"{request.host}:80"
-    return respond_json(
+    return await respond_json(
         request,
         {
             "_nodes": {"total": 1, "successful": 1, "failed": 0},
@@ -179,7 +179,7 @@ async def capabilities(request: web.Request) -> web.StreamResponse:
     for name in ("method", "path", "parameters", "capabilities", "local_only", "timeout"):
         request[PARAMETERS].text(name)
     reject_body(request)
-    return respond_json(
+    return await respond_json(
         request,
         {
             "_nodes": {"total": 1, "successful": 1, "failed": 0},

@@ -31,9 +31,9 @@ async def put(request: web.Request) -> web.StreamResponse:
     data = await body.required_bytes(request)
     request[PARAMETERS].reject_unknown()
     check_inference_id(inference_id)
-    configuration = load_configuration(body.parse_map(request, data))
+    configuration = await body.load_map(request, data, load_configuration)
     endpoint = await request.app[LIFECYCLE].create(inference_id, task_type, configuration, timeout)
-    return respond_json(request, endpoint.to_wire())
+    return await respond_json(request, endpoint.to_wire())
 
 
 async def update(request: web.Request) -> web.StreamResponse:
@@ -45,9 +45,9 @@ async def update(request: web.Request) -> web.StreamResponse:
     data = await body.required_bytes(request)
     request[PARAMETERS].reject_unknown()
     check_inference_id(inference_id)
-    change = load_change(body.parse_map(request, data))
+    change = await body.load_map(request, data, load_change)
     endpoint = await request.app[LIFECYCLE].update(inference_id, task_type, change, timeout)
-    return respond_json(request, endpoint.to_wire())
+    return await respond_json(request, endpoint.to_wire())
 
 
 async def get_all(request: web.Request) -> web.StreamResponse:
@@ -65,12 +65,14 @@ async def get(request: web.Request) -> web.StreamResponse:
     if inference_id in _ALL:
         return await _list(request, task_type)
     endpoint = await request.app[LIFECYCLE].get(inference_id, task_type)
-    return respond_json(request, {"endpoints": [endpoint.to_wire()]})
+    return await respond_json(request, {"endpoints": [endpoint.to_wire()]})
 
 
 async def _list(request: web.Request, task_type: TaskType) -> web.StreamResponse:
     endpoints = await request.app[LIFECYCLE].list_endpoints(task_type)
-    return respond_json(request, {"endpoints": [endpoint.to_wire() for endpoint in endpoints]})
+    return await respond_json(
+        request, {"endpoints": [endpoint.to_wire() for endpoint in endpoints]}
+    )
 
 
 async def delete(request: web.Request) -> web.StreamResponse:
@@ -84,11 +86,11 @@ async def delete(request: web.Request) -> web.StreamResponse:
     answer: dict[str, object] = {"acknowledged": not dry_run, "pipelines": [], "indexes": []}
     if dry_run:
         answer["error_message"] = ""
-    return respond_json(request, answer)
+    return await respond_json(request, answer)
 
 
 def reject_body(request: web.Request) -> None:
     """Refuse unknown parameters, then a body where none is read."""
     request[PARAMETERS].reject_unknown()
-    if request.body_exists and request.content_length != 0:
+    if request[body.HAS_BODY]:
         raise BodyNotSupported(method=request.method, path=request[PARAMETERS].path)

@@ -7,74 +7,117 @@ first. Source: rest.md section 6.1.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 
 from aiohttp import web
 
 from esinfer.api import body
-from esinfer.api.keys import INFERENCE, REGISTRY, STORE
+from esinfer.api.chat_schemas import load_chat_request
+from esinfer.api.keys import INFERENCE, REGISTRY, STORE, WHOLE_CHAT
 from esinfer.api.middleware import PARAMETERS
+from esinfer.api.rerank_schemas import load_rerank_request
 from esinfer.api.responses import SHAPE, respond
-from esinfer.api.schemas import load_embedding_request
+from esinfer.api.schemas import load_completion_request, load_embedding_request
+from esinfer.api.streaming import protocol_of, send_events
 from esinfer.endpoints import InferenceEndpoint
 from esinfer.errors import (
+    ChatOnlyStreams,
     EndpointNotFound,
     IncompatibleTaskType,
-    NotImplementedHere,
     ServiceDoesNotStream,
     StreamingNotAllowed,
+    UnsupportedTask,
 )
 from esinfer.inference import default_timeout
 from esinfer.services.base import Service
-from esinfer.tasks import EmbeddingRequest, TaskType
+from esinfer.tasks import Request, TaskType
 
-EMBEDDING_TASKS = frozenset({TaskType.TEXT_EMBEDDING, TaskType.SPARSE_EMBEDDING})
+LOADERS: Mapping[TaskType, Callable[..., Request]] = {
+    TaskType.TEXT_EMBEDDING: load_embedding_request,
+    TaskType.SPARSE_EMBEDDING: load_embedding_request,
+    TaskType.COMPLETION: load_completion_request,
+    TaskType.RERANK: lambda read, *_, **__: load_rerank_request(read),
+    TaskType.CHAT_COMPLETION: lambda read, *_, **__: load_chat_request(read),
+}
+"""How the body of each task is read; a task without a reader has no endpoint either."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One inference, read and checked; nothing has been sent yet."""
+
+    service: Service
+    endpoint: InferenceEndpoint
+    request: Request
+    timeout: float
 
 
 async def infer(request: web.Request) -> web.StreamResponse:
     """``POST /_inference/[{task_type}/]{inference_id}``."""
-    endpoint, inputs, timeout = await _read(request)
-    service = request.app[REGISTRY].service(endpoint.service)
-    seconds = timeout or default_timeout(endpoint.task_type)
-    result = await request.app[INFERENCE].run(service, endpoint, inputs, seconds)
-    return respond(request, result.to_json())
+    call = await _read(request)
+    if call.endpoint.task_type is TaskType.CHAT_COMPLETION and not request.app[WHOLE_CHAT]:
+        raise ChatOnlyStreams
+    result = await request.app[INFERENCE].run(
+        call.service, call.endpoint, call.request, call.timeout
+    )
+    return await respond(request, result.to_json())
 
 
 async def stream(request: web.Request) -> web.StreamResponse:
-    """``POST …/_stream``: refused, in an event, for tasks that do not stream."""
+    """``POST …/_stream``: the answer as events; refused for tasks that do not stream."""
     request[SHAPE] = replace(request[SHAPE], is_stream=True)
-    endpoint, _, _ = await _read(request)
-    service = request.app[REGISTRY].service(endpoint.service)
-    _check_streams(service, endpoint.task_type)
-    raise NotImplementedHere(method=request.method, path=request.path)
+    call = await _read(request)
+    _check_streams(call.service, call.endpoint.task_type)
+    inference = request.app[INFERENCE]
+    with protocol_of(request).cancel_on_loss():
+        async with inference.stream(
+            call.service, call.endpoint, call.request, call.timeout
+        ) as batches:
+            return await send_events(request, batches)
 
 
-async def _read(
-    request: web.Request,
-) -> tuple[InferenceEndpoint, EmbeddingRequest, float | None]:
-    """The endpoint, its request and the timeout; nothing has been sent yet."""
+async def _read(request: web.Request) -> Call:
+    """The call; where the path names the task type, the body is read first."""
     requested = TaskType.parse(request.match_info.get("task_type", TaskType.ANY))
+    _shape_errors(request, requested)
     parameters = request[PARAMETERS]
     timeout = parameters.time("timeout")
     data = await body.required_bytes(request)
     parameters.reject_unknown()
-    if requested is TaskType.ANY:
-        endpoint = await _find(request)
-        return endpoint, _load(request, data, endpoint.task_type, from_url=False), timeout
-    inputs = _load(request, data, requested, from_url=True)
+    loaded = await _load(request, data, requested, from_url=True)
     endpoint = await _find(request)
-    request.app[REGISTRY].service(endpoint.service)
-    if endpoint.task_type is not requested:
+    service = request.app[REGISTRY].service(endpoint.service)
+    if requested not in (TaskType.ANY, endpoint.task_type):
         raise IncompatibleTaskType(requested=requested, stored=endpoint.task_type)
-    return endpoint, inputs, timeout
+    if loaded is None:
+        _shape_errors(request, endpoint.task_type)
+        loaded = await _load(request, data, endpoint.task_type, from_url=False)
+    if loaded is None:
+        raise UnsupportedTask(service=service.name, task_type=endpoint.task_type)
+    return Call(
+        service=service,
+        endpoint=endpoint,
+        request=loaded,
+        timeout=timeout or default_timeout(endpoint.task_type),
+    )
 
 
-def _load(
+def _shape_errors(request: web.Request, task_type: TaskType) -> None:
+    """From here on errors take the task's form."""
+    if task_type is TaskType.CHAT_COMPLETION:
+        request[SHAPE] = replace(request[SHAPE], is_chat=True)
+
+
+async def _load(
     request: web.Request, data: bytes, task_type: TaskType, *, from_url: bool
-) -> EmbeddingRequest:
-    if task_type not in EMBEDDING_TASKS:
-        raise NotImplementedHere(method=request.method, path=request.path)
-    return load_embedding_request(body.parse(request, data), task_type, from_url=from_url)
+) -> Request | None:
+    """The task's request, None for a task without a reader."""
+    load = LOADERS.get(task_type)
+    if load is None:
+        return None
+    return await body.load(request, data, partial(load, task_type=task_type, from_url=from_url))
 
 
 async def _find(request: web.Request) -> InferenceEndpoint:

@@ -8,10 +8,14 @@ from esinfer.api.about import About
 from esinfer.endpoints import EndpointStore
 from esinfer.inference import Inference
 from esinfer.lifecycle import Lifecycle
+from esinfer.region_policy import RegionPolicyStore
 from esinfer.services.registry import ServiceRegistry
 
 ABOUT = web.AppKey("about", About)
 STORE: web.AppKey[EndpointStore] = web.AppKey("store")
+REGION_POLICY = web.AppKey("region_policy", RegionPolicyStore)
 REGISTRY = web.AppKey("registry", ServiceRegistry)
 INFERENCE = web.AppKey("inference", Inference)
 LIFECYCLE = web.AppKey("lifecycle", Lifecycle)
+WHOLE_CHAT = web.AppKey("whole_chat", bool)
+"""Whether chat_completion answers without ``_stream`` too, as from 9.6 on."""

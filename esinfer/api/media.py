@@ -149,7 +149,7 @@ def _check_versions(accept: MediaType | None, content_type: MediaType | None) ->
     if (accept.version if accept else None) != content_type.version:
         raise _version_error(
             "A compatible version is required on both Content-Type and Accept headers if either"
-            f" one has requested a compatible version. Accept={accept.sent if accept else None},"
+            f" one has requested a compatible version. Accept={accept.sent if accept else 'null'},"
             f" Content-Type={content_type.sent}"
         )
 

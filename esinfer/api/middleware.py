@@ -10,11 +10,12 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 
 from aiohttp import hdrs, web
 
 from esinfer.api import media
-from esinfer.api.body import BODY_FORM, MAX_CONTENT_LENGTH
+from esinfer.api.body import BODY_FORM, HAS_BODY, MAX_CONTENT_LENGTH, has_body
 from esinfer.api.parameters import Parameters, check_escapes
 from esinfer.api.responses import PRODUCT, SHAPE, Shape, respond_error
 from esinfer.errors import (
@@ -40,16 +41,16 @@ _OPAQUE_ID = "X-Opaque-Id"
 async def elasticsearch(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Wrap every handler; see the module."""
     try:
-        _prepare(request)
+        await _prepare(request)
         return await handler(request)
     except web.HTTPException as error:
-        return _router_answer(request, error)
+        return await _router_answer(request, error)
     except PayloadTooLarge:
         response = web.Response(status=413)
         response.force_close()
         return response
     except Exception as error:  # noqa: BLE001 - what is nobody's doing is logged there
-        return respond_error(request, _wire_error(request, error))
+        return await respond_error(request, _wire_error(request, error))
 
 
 def _wire_error(request: web.Request, error: Exception) -> ElasticsearchError | RouterError:
@@ -62,26 +63,26 @@ def _wire_error(request: web.Request, error: Exception) -> ElasticsearchError | 
     return IllegalState(reason=f"esinfer failed with {type(error).__name__}; see its log")
 
 
-def _prepare(request: web.Request) -> None:
+async def _prepare(request: web.Request) -> None:
     target = request.raw_path
     if "%" in target:
         check_escapes(target)
     path, _, query = target.partition("#")[0].partition("?")
     parameters = Parameters(path, query, request.match_info.keys() - {ANY_SLASHES})
     request[PARAMETERS] = parameters
-    has_body = request.body_exists and request.content_length != 0
+    has_bytes = request[HAS_BODY] = await has_body(request)
     content_type = request.headers.get(hdrs.CONTENT_TYPE)
     forms = media.negotiate(
         content_type if _is_stream(request.method, path) else request.headers.get(hdrs.ACCEPT),
         content_type,
         parameters.text("format"),
-        has_body=has_body,
+        has_body=has_bytes,
     )
-    request[SHAPE] = _shape(parameters, forms)
+    request[SHAPE] = _shape(parameters, forms) if query else _plain_shape(forms)
     error = request.match_info.http_exception
     if error is not None:
         raise error
-    if has_body:
+    if has_bytes:
         media.check_body_form(forms.body, content_type)
         request[BODY_FORM] = forms.body or media.Form.JSON
     media.check_answer_form(forms.answer)
@@ -90,6 +91,12 @@ def _prepare(request: web.Request) -> None:
 def _is_stream(method: str, path: str) -> bool:
     """Whatever ``Accept`` says, the answer is an event stream (clients.md section 1)."""
     return method == hdrs.METH_POST and path.rstrip("/").endswith("/_stream")
+
+
+@lru_cache(maxsize=64)
+def _plain_shape(forms: media.Negotiated) -> Shape:
+    """The shape of an answer for which the query asks nothing."""
+    return _shape(Parameters("", ""), forms)
 
 
 def _shape(parameters: Parameters, forms: media.Negotiated) -> Shape:
@@ -105,7 +112,7 @@ def _shape(parameters: Parameters, forms: media.Negotiated) -> Shape:
     )
 
 
-def _router_answer(request: web.Request, error: web.HTTPException) -> web.Response:
+async def _router_answer(request: web.Request, error: web.HTTPException) -> web.Response:
     """Aiohttp's 404 and 405 as Elasticsearch's router words them."""
     uri = request.raw_path
     if isinstance(error, web.HTTPMethodNotAllowed):
@@ -117,12 +124,12 @@ def _router_answer(request: web.Request, error: web.HTTPException) -> web.Respon
             f"Incorrect HTTP method for uri [{uri}] and method [{request.method}],"
             f" allowed: [{', '.join(allowed)}]"
         )
-        return respond_error(request, RouterError(405, text, headers=allow))
+        return await respond_error(request, RouterError(405, text, headers=allow))
     text = f"no handler found for uri [{uri}] and method [{request.method}]"
-    return respond_error(request, RouterError(400, text, shows_status=False))
+    return await respond_error(request, RouterError(400, text, shows_status=False))
 
 
-_UNPRINTABLE = re.compile(r"[^\t\x20-\x7e\x80-\ud7ff\ue000-\U0010ffff]")
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 
 
 async def sign(request: web.Request, response: web.StreamResponse) -> None:

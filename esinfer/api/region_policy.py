@@ -91,22 +91,22 @@ async def put(request: web.Request) -> web.StreamResponse:
     if not data:
         raise ParseException(reason="body is required")
     request[PARAMETERS].boolean("force")
-    policy = load_region_policy(body.parse(request, data))
+    policy = await body.load(request, data, load_region_policy)
     request[PARAMETERS].reject_unknown()
     problems = list(_problems(policy))
     if problems:
         raise ActionRequestValidation(problems)
-    return respond_json(request, request.app[REGION_POLICY].put(policy).to_wire())
+    return await respond_json(request, request.app[REGION_POLICY].put(policy).to_wire())
 
 
 async def get(request: web.Request) -> web.StreamResponse:
     """``GET /_inference/_region_policy``."""
     reject_body(request)
-    return respond_json(request, request.app[REGION_POLICY].get().to_wire())
+    return await respond_json(request, request.app[REGION_POLICY].get().to_wire())
 
 
 async def delete(request: web.Request) -> web.StreamResponse:
     """``DELETE /_inference/_region_policy``."""
     reject_body(request)
     request.app[REGION_POLICY].delete()
-    return respond_json(request, {"acknowledged": True})
+    return await respond_json(request, {"acknowledged": True})

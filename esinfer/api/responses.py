@@ -16,7 +16,15 @@ from aiohttp import hdrs, web
 
 from esinfer.api import shaping
 from esinfer.api.media import Form
-from esinfer.errors import ElasticsearchError, MalformedHttp, RouterError, XContentParseError
+from esinfer.errors import (
+    ChatDetail,
+    ElasticsearchError,
+    MalformedHttp,
+    RouterError,
+    XContentParseError,
+    status_name,
+)
+from esinfer.threads import LARGE, run_sized
 
 PRODUCT = ("X-elastic-product", "Elasticsearch")
 EVENT_STREAM = "text/event-stream"
@@ -32,34 +40,62 @@ class Shape:
     filter_path: str | None = None
     error_trace: bool = False
     is_stream: bool = False
+    is_chat: bool = False
 
 
 PLAIN = Shape()
+
+
+@dataclass(frozen=True, slots=True)
+class EventForm:
+    """How events are framed; ``prefix`` is a byte-order mark or nothing."""
+
+    prefix: bytes = b""
+
+    def message(self, data: bytes) -> bytes:
+        """An event of the answer."""
+        return self.prefix + b"event: message\ndata: " + data + b"\n\n"
+
+    def error(self, data: bytes) -> bytes:
+        """The event that ends a stream that failed."""
+        return self.prefix + b"event: error\ndata: " + data + b"\n\n"
+
+
+EVENT_FORM = web.AppKey("event_form", EventForm)
 SHAPE = web.RequestKey("shape", Shape)
 
 
-def respond(request: web.Request, body: bytes, *, shape: Shape | None = None) -> web.Response:
+async def respond(request: web.Request, body: bytes, *, shape: Shape | None = None) -> web.Response:
     """A success: ``body`` is compact JSON, sent as it is or in the form asked for."""
     shape = shape or request[SHAPE]
-    return _response(request, 200, render(body, shape), shape.content_type)
+    return _response(request, 200, await render(body, shape), shape.content_type)
 
 
-def respond_json(request: web.Request, body: object) -> web.Response:
+async def respond_json(request: web.Request, body: object) -> web.Response:
     """A success from plain values."""
-    return respond(request, _dump(body))
+    return await respond(request, _dump(body))
 
 
-def respond_pretty(request: web.Request, body: object) -> web.Response:
+async def respond_pretty(request: web.Request, body: object) -> web.Response:
     """A success that is pretty unless the caller said otherwise."""
     shape = request[SHAPE]
     pretty = True if shape.pretty is None else shape.pretty
-    return respond(request, _dump(body), shape=replace(shape, pretty=pretty))
+    return await respond(request, _dump(body), shape=replace(shape, pretty=pretty))
 
 
-def render(compact: bytes, shape: Shape) -> bytes:
+_YAML_COST = 10
+"""Printing YAML takes that many times longer than printing JSON."""
+
+
+async def render(compact: bytes, shape: Shape) -> bytes:
     """Filter and print a compact document as the shape says."""
     if shape.filter_path is None and not shape.pretty and shape.form is Form.JSON:
         return compact
+    cost = _YAML_COST if shape.form is Form.YAML else 1
+    return await run_sized(len(compact) * cost, lambda: _reshape(compact, shape))
+
+
+def _reshape(compact: bytes, shape: Shape) -> bytes:
     document = shaping.read(compact)
     if shape.filter_path is not None:
         document = shaping.filter_paths(document, shape.filter_path)
@@ -68,19 +104,35 @@ def render(compact: bytes, shape: Shape) -> bytes:
     return shaping.pretty(document) if shape.pretty else shaping.write(document)
 
 
-def respond_error(request: web.Request, error: ElasticsearchError | RouterError) -> web.Response:
+async def respond_error(
+    request: web.Request, error: ElasticsearchError | RouterError
+) -> web.Response:
     """An error, as JSON or on ``_stream`` routes as one event; never filtered."""
     shape = replace(request.get(SHAPE, PLAIN), filter_path=None)
-    body = _dump(error_body(error, trace=shape.error_trace))
+    body = shape_error(error, shape)
     if shape.is_stream and isinstance(error, ElasticsearchError):
-        body, content_type = b"event: error\ndata: " + body + b"\n\n", EVENT_STREAM
+        body, content_type = request.app[EVENT_FORM].error(body), EVENT_STREAM
     else:
-        body, content_type = render(body, shape), shape.content_type
+        body, content_type = await render(body, shape), shape.content_type
     response = _response(request, error.status, body, content_type)
     response.headers.update(error.headers)
     if isinstance(error, MalformedHttp):
         response.force_close()
     return response
+
+
+def shape_error(error: ElasticsearchError | RouterError, shape: Shape) -> bytes:
+    """The body of an error in the one of its forms that the request calls for."""
+    if shape.is_chat and isinstance(error, ElasticsearchError):
+        return _dump(chat_error_body(error))
+    return _dump(error_body(error, trace=shape.error_trace))
+
+
+def chat_error_body(error: ElasticsearchError) -> dict[str, Any]:
+    """OpenAI's form, of all that fails in chat_completion: members by name, none null."""
+    detail = error.chat or ChatDetail(code=status_name(error.status), type=error.type)
+    body = {"code": detail.code, "message": error.reason, "type": detail.type}
+    return {"error": {name: value for name, value in body.items() if value is not None}}
 
 
 def _dump(body: object) -> bytes:
@@ -142,9 +194,16 @@ def _stack_trace(error: ElasticsearchError) -> str:
 
 
 def _response(request: web.Request, status: int, body: bytes, content_type: str) -> web.Response:
-    response = web.Response(status=status, body=body, headers={hdrs.CONTENT_TYPE: content_type})
+    response = web.Response(
+        status=status,
+        body=body,
+        headers={hdrs.CONTENT_TYPE: content_type},
+        zlib_executor_size=LARGE,
+    )
     accepted = request.headers.get(hdrs.ACCEPT_ENCODING)
-    if accepted is not None and body:
+    # Clients unpack what HEAD says is packed, though nothing comes; event streams never are packed.
+    packs = request.method != hdrs.METH_HEAD and content_type != EVENT_STREAM
+    if accepted is not None and body and packs:
         _compress(response, accepted)
     return response
 

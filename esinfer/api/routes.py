@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from esinfer.api import admin, cluster, endpoints, inference, services
+from esinfer.api import admin, cluster, endpoints, inference, region_policy, services
 from esinfer.api.middleware import ANY_SLASHES, expect
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -39,29 +39,40 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/_inference/_services", services.catalogue),
     ("GET", "/_inference/_services/{task_type:[^/]+}", services.catalogue),
     ("GET", "/_inference/.diagnostics", cluster.not_implemented),
-    ("GET", "/_inference/_region_policy", cluster.not_implemented),
-    ("PUT", "/_inference/_region_policy", cluster.not_implemented),
-    ("DELETE", "/_inference/_region_policy", cluster.not_implemented),
+    ("GET", "/_inference/_region_policy", region_policy.get),
+    ("PUT", "/_inference/_region_policy", region_policy.put),
+    ("DELETE", "/_inference/_region_policy", region_policy.delete),
     ("GET", "/_inference/_ccm", cluster.not_implemented),
     ("PUT", "/_inference/_ccm", cluster.not_implemented),
     ("DELETE", "/_inference/_ccm", cluster.not_implemented),
+    # From here on paths are tried one after the other: the longer endings must come first.
     ("PUT", f"/_inference/{_ID}/_update", endpoints.update),
-    ("PUT", f"/_inference/{_TYPED}/_update", endpoints.update),
     ("POST", f"/_inference/{_ID}/_stream", inference.stream),
-    ("POST", f"/_inference/{_TYPED}/_stream", inference.stream),
     ("POST", f"/_inference/{_TYPED}", inference.infer),
-    ("POST", f"/_inference/{_ID}", inference.infer),
     ("GET", f"/_inference/{_TYPED}", endpoints.get),
-    ("GET", f"/_inference/{_ID}", endpoints.get),
     ("PUT", f"/_inference/{_TYPED}", endpoints.put),
-    ("PUT", f"/_inference/{_ID}", endpoints.put),
     ("DELETE", f"/_inference/{_TYPED}", endpoints.delete),
+    ("POST", f"/_inference/{_ID}", inference.infer),
+    ("GET", f"/_inference/{_ID}", endpoints.get),
+    ("PUT", f"/_inference/{_ID}", endpoints.put),
     ("DELETE", f"/_inference/{_ID}", endpoints.delete),
+    ("PUT", f"/_inference/{_TYPED}/_update", endpoints.update),
+    ("POST", f"/_inference/{_TYPED}/_stream", inference.stream),
 )
 
 
 def add_routes(app: web.Application) -> None:
-    """Register the table."""
+    """Register the table.
+
+    Paths without parts to fill in are looked up whole, with a slash at the
+    end or without; the others take any number of slashes.
+    """
     for method, path, handler in ROUTES:
-        pattern = path if path == "/" else path + f"{{{ANY_SLASHES}:/*}}"
-        app.router.add_route(method, pattern, handler, expect_handler=expect)
+        for pattern in _patterns(path):
+            app.router.add_route(method, pattern, handler, expect_handler=expect)
+
+
+def _patterns(path: str) -> tuple[str, ...]:
+    if path == "/":
+        return (path,)
+    return (f"{path}{{{ANY_SLASHES}:/*}}",) if "{" in path else (path, f"{path}/")

@@ -25,7 +25,13 @@ from esinfer.errors import (
 )
 from esinfer.lifecycle import Change, Configuration
 from esinfer.object_parser import MapField, ObjectParser, StringsField, TextField
-from esinfer.tasks import INTERNAL_INPUT_TYPES, EmbeddingRequest, InputType, TaskType
+from esinfer.tasks import (
+    INTERNAL_INPUT_TYPES,
+    CompletionRequest,
+    EmbeddingRequest,
+    InputType,
+    TaskType,
+)
 
 
 class InputTypeField(TextField):
@@ -60,7 +66,19 @@ _INFERENCE = InferenceParser()
 
 
 def load_embedding_request(body: Body, task_type: TaskType, *, from_url: bool) -> EmbeddingRequest:
-    """The request of an embedding task; only the first broken rule is reported.
+    """The request of an embedding task."""
+    return EmbeddingRequest(**_load_inference(body, task_type, from_url=from_url))
+
+
+def load_completion_request(
+    body: Body, task_type: TaskType, *, from_url: bool
+) -> CompletionRequest:
+    """The request of completion."""
+    return CompletionRequest(**_load_inference(body, task_type, from_url=from_url))
+
+
+def _load_inference(body: Body, task_type: TaskType, *, from_url: bool) -> dict[str, Any]:
+    """``inputs`` and ``input_type``; only the first broken rule is reported.
 
     ``from_url`` tells that the path named the task type, which is when
     Elasticsearch checks that the task takes an ``input_type``.
@@ -76,7 +94,7 @@ def load_embedding_request(body: Body, task_type: TaskType, *, from_url: bool) -
         raise ActionRequestValidation(
             [f"Field [input_type] cannot be specified for task type [{task_type}]"]
         )
-    return EmbeddingRequest(inputs=inputs, input_type=input_type)
+    return {"inputs": inputs, "input_type": input_type}
 
 
 class CastField(fields.Field[Any]):

@@ -19,7 +19,7 @@ async def catalogue(request: web.Request) -> web.StreamResponse:
     task_type = TaskType.parse(request.match_info.get("task_type", TaskType.ANY))
     reject_body(request)
     services = request.app[REGISTRY].listed(task_type)
-    return respond_json(request, [describe(service) for service in services])
+    return await respond_json(request, [describe(service) for service in services])
 
 
 def describe(service: Service) -> dict[str, object]:

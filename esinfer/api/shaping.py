@@ -6,10 +6,10 @@ that a float is printed once and never again. Source: rest.md section 8.
 
 from __future__ import annotations
 
-import fnmatch
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -118,7 +118,32 @@ def to_yaml(value: Any) -> bytes:
     return str(yaml.emit(document, width=2**20, allow_unicode=True)).encode()
 
 
-Pattern = Sequence[str]
+@dataclass(frozen=True, slots=True, eq=False)
+class Level:
+    """One level of a pattern; ``below`` is the next, None behind the last.
+
+    Compared by identity: two patterns never share a level.
+    """
+
+    name: str
+    below: Level | None
+
+    def advance(self, key: str) -> Iterator[Level | None]:
+        """Where the pattern stands inside the member ``key``; None where it has matched."""
+        if self.name == _ANY_DEPTH:
+            yield self
+            if self.below is None:
+                yield None
+            else:
+                yield from self.below.advance(key)
+        elif matches(key, self.name):
+            yield self.below
+
+
+_ANY_DEPTH = "**"
+
+Places = frozenset[Level | None]
+"""Where the patterns stand in a document; never more places than the patterns have levels."""
 
 
 def filter_paths(value: Any, filter_path: str) -> Any:
@@ -129,8 +154,8 @@ def filter_paths(value: Any, filter_path: str) -> Any:
     Nothing left is an empty object.
     """
     patterns = [part.strip() for part in filter_path.split(",") if part.strip()]
-    includes = [_levels(p) for p in patterns if not p.startswith("-")]
-    excludes = [_levels(p[1:]) for p in patterns if p.startswith("-")]
+    includes = frozenset(_levels(p) for p in patterns if not p.startswith("-"))
+    excludes = frozenset(_levels(p[1:]) for p in patterns if p.startswith("-"))
     if excludes:
         value = _exclude(value, excludes)
     if includes:
@@ -138,52 +163,71 @@ def filter_paths(value: Any, filter_path: str) -> Any:
     return {} if value is _DROPPED else value
 
 
-def _levels(pattern: str) -> Pattern:
-    return [level.replace("\\.", ".") for level in re.split(r"(?<!\\)\.", pattern)]
+def _levels(pattern: str) -> Level | None:
+    """The first level; several ``**`` in a row are one."""
+    first: Level | None = None
+    for level in reversed(re.split(r"(?<!\\)\.", pattern)):
+        if level != _ANY_DEPTH or first is None or first.name != _ANY_DEPTH:
+            first = Level(level.replace("\\.", "."), first)
+    return first
 
 
-def _include(value: Any, patterns: Sequence[Pattern]) -> Any:
+def matches(name: str, glob: str) -> bool:
+    """Whether a name has the form of ``glob``, in which ``*`` stands for any text.
+
+    Each part between two stars is taken where it first occurs, and never elsewhere.
+    """
+    first, *parts = glob.split("*")
+    if not parts:
+        return name == glob
+    last = parts.pop()
+    at, end = len(first), len(name) - len(last)
+    if at > end or not name.startswith(first) or not name.endswith(last):
+        return False
+    for part in filter(None, parts):
+        found = name.find(part, at, end)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return True
+
+
+def _include(value: Any, places: Places) -> Any:
+    if not places:
+        return _DROPPED
     if isinstance(value, dict):
-        kept = {key: _include_member(key, item, patterns) for key, item in value.items()}
+        kept = {key: _include_member(key, item, places) for key, item in value.items()}
         kept = {key: item for key, item in kept.items() if item is not _DROPPED}
         return kept or _DROPPED
     if isinstance(value, list):
-        items = [item for item in (_include(i, patterns) for i in value) if item is not _DROPPED]
+        items = [item for item in (_include(i, places) for i in value) if item is not _DROPPED]
         return items or _DROPPED
     return _DROPPED
 
 
-def _include_member(key: str, item: Any, patterns: Sequence[Pattern]) -> Any:
-    deeper = _advance(key, patterns)
-    return item if () in deeper else _include(item, deeper)
+def _include_member(key: str, item: Any, places: Places) -> Any:
+    deeper = _advance(key, places)
+    return item if None in deeper else _include(item, deeper)
 
 
-def _exclude(value: Any, patterns: Sequence[Pattern]) -> Any:
+def _exclude(value: Any, places: Places) -> Any:
+    if not places:
+        return value
     if isinstance(value, dict):
-        kept = {key: _exclude_member(key, item, patterns) for key, item in value.items()}
+        kept = {key: _exclude_member(key, item, places) for key, item in value.items()}
         kept = {key: item for key, item in kept.items() if item is not _DROPPED}
         return kept if kept or not value else _DROPPED
     if isinstance(value, list):
-        items = [item for item in (_exclude(i, patterns) for i in value) if item is not _DROPPED]
+        items = [item for item in (_exclude(i, places) for i in value) if item is not _DROPPED]
         return items if items or not value else _DROPPED
     return value
 
 
-def _exclude_member(key: str, item: Any, patterns: Sequence[Pattern]) -> Any:
-    deeper = _advance(key, patterns)
-    return _DROPPED if () in deeper else _exclude(item, deeper)
+def _exclude_member(key: str, item: Any, places: Places) -> Any:
+    deeper = _advance(key, places)
+    return _DROPPED if None in deeper else _exclude(item, deeper)
 
 
-def _advance(key: str, patterns: Sequence[Pattern]) -> list[Pattern]:
-    """The patterns one level deeper; an empty one has matched."""
-    deeper: list[Pattern] = []
-    for pattern in patterns:
-        if not pattern:
-            continue
-        head, *tail = pattern
-        if head == "**":
-            deeper.append(pattern)
-            deeper.extend(_advance(key, [tail]) if tail else [()])
-        elif fnmatch.fnmatchcase(key, head.replace("[", "[[]").replace("?", "[?]")):
-            deeper.append(tuple(tail))
-    return deeper
+def _advance(key: str, places: Places) -> Places:
+    """The places one level deeper, each of them once."""
+    return frozenset(deeper for level in places if level for deeper in level.advance(key))

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 import orjson
 import pytest
 
+from tests.api.sockets import exchange, split
 from tests.conftest import Answer, Client, StartServer, Upstream, envelope
 
 TYPED = "/_inference/text_embedding/x"
@@ -112,13 +113,15 @@ async def test_a_body_over_the_limit_is_413_empty_and_closed(
     assert reply.headers["X-elastic-product"] == "Elasticsearch"
 
 
+async def in_chunks(*chunks: bytes) -> AsyncIterator[bytes]:
+    for chunk in chunks:
+        yield chunk
+
+
 async def send_chunked(client: Client, *chunks: bytes) -> tuple[int, bytes]:
-    async def body() -> AsyncIterator[bytes]:
-        for chunk in chunks:
-            yield chunk
 
     async with client.session.post(
-        client.url + TYPED, data=body(), headers={"Content-Type": "application/json"}
+        client.url + TYPED, data=in_chunks(*chunks), headers={"Content-Type": "application/json"}
     ) as response:
         return response.status, await response.read()
 
@@ -138,6 +141,66 @@ async def test_a_chunked_body_over_the_limit_is_413(start: StartServer) -> None:
 async def test_a_chunked_body_of_nothing_is_no_body(client: Client) -> None:
     status, body = await send_chunked(client)
     assert (status, orjson.loads(body)) == (400, BODY_REQUIRED)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/", 200),
+        ("GET", "/_inference", 200),
+        ("GET", "/_inference/x", 404),
+        ("DELETE", "/_inference/x", 404),
+        ("DELETE", "/_inference/_region_policy", 404),
+        ("PUT", "/_inference/x", 400),
+        ("PUT", "/_inference/_region_policy", 400),
+        ("POST", "/_inference/x", 400),
+        ("GET", "/nowhere", 400),
+    ],
+)
+async def test_chunks_of_nothing_need_no_content_type(
+    client: Client, method: str, path: str, status: int
+) -> None:
+    """Elasticsearch asks for the type of a body only where there is one."""
+    async with client.session.request(
+        method, client.url + path, data=in_chunks(), skip_auto_headers=["Content-Type"]
+    ) as response:
+        assert response.request_info.headers["Transfer-Encoding"] == "chunked"
+        assert response.status == status, await response.text()
+
+
+async def test_the_end_of_chunks_is_waited_for_before_a_body_is_told_from_none(
+    client: Client,
+) -> None:
+    request = b"\r\n".join(
+        [
+            b"GET /_inference HTTP/1.1",
+            b"Host: a",
+            b"Connection: close",
+            b"Transfer-Encoding: chunked",
+        ]
+    )
+    nothing, closed = await exchange(client.url, request + b"\r\n\r\n", b"0\r\n", b"\r\n")
+    assert closed
+    assert split(nothing)[2] == b'{"endpoints":[]}'
+    some, _ = await exchange(client.url, request + b"\r\n\r\n", b"1\r\n{\r\n", b"0\r\n\r\n")
+    assert split(some)[2] == b'{"error":"Content-Type header is missing","status":406}'
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+async def test_chunks_of_something_are_refused_where_no_body_is_read(
+    client: Client, method: str
+) -> None:
+    async with client.session.request(
+        method,
+        client.url + TYPED,
+        data=in_chunks(b"{}"),
+        headers={"Content-Type": "application/json"},
+    ) as response:
+        reason = f"request [{method} {TYPED}] does not support having a body"
+        assert (response.status, await response.json()) == (
+            400,
+            envelope("illegal_argument_exception", reason),
+        )
 
 
 @pytest.mark.parametrize(
@@ -243,6 +306,29 @@ async def test_byte_order_marks_and_comments_are_read(
 ) -> None:
     reply = await embedder("POST", "/_inference/id", data)
     assert (reply.status, upstream.bodies) == (200, [{"inputs": ["a"]}])
+
+
+@pytest.mark.parametrize("data", [b" ", b"\n \n", b"\xef\xbb\xbf", b"// a comment\n"])
+async def test_a_body_without_a_value_is_null_and_no_null(client: Client, data: bytes) -> None:
+    """Nothing was read, and Java prints null for that."""
+    reply = await client("POST", TYPED, data)
+    reason = "[cluster:internal/xpack/inference] Expected START_OBJECT but was: null"
+    expected = envelope("x_content_parse_exception", f"[1:1] {reason}")
+    assert (reply.status, reply.json) == (400, expected)
+    reply = await client("POST", TYPED, b"null")
+    assert reply.json["error"]["reason"].endswith("but was: VALUE_NULL")
+
+
+@pytest.mark.parametrize(
+    ("data", "token"), [(b" ", "null"), (b"# a comment", "null"), (b"null", "VALUE_NULL")]
+)
+async def test_yaml_without_a_document_is_null_and_no_null(
+    client: Client, data: bytes, token: str
+) -> None:
+    headers = {"Content-Type": "application/yaml", "Accept": "application/json"}
+    reply = await client("POST", TYPED, data, headers=headers)
+    reason = f"[1:1] [cluster:internal/xpack/inference] Expected START_OBJECT but was: {token}"
+    assert (reply.status, reply.json) == (400, envelope("x_content_parse_exception", reason))
 
 
 @pytest.mark.parametrize("depth", [1001, 10**5])

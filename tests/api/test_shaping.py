@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from esinfer.api import shaping
 from tests.conftest import Answer, Client, Upstream, envelope
@@ -152,6 +157,61 @@ DOCUMENT = {
 def test_filter_path(filter_path: str, expected: object) -> None:
     document = shaping.read(orjson.dumps(DOCUMENT))
     assert orjson.loads(shaping.write(shaping.filter_paths(document, filter_path))) == expected
+
+
+@pytest.mark.parametrize("filter_path", ["**.**.c", "**.**.**.c", "a.**.**.d", "**.**", "-**.**.c"])
+def test_any_depth_twice_is_any_depth(filter_path: str) -> None:
+    document = shaping.read(orjson.dumps(DOCUMENT))
+    once = filter_path.replace("**.**.**", "**").replace("**.**", "**")
+    assert shaping.filter_paths(document, filter_path) == shaping.filter_paths(document, once)
+
+
+def nested(depth: int) -> dict[str, Any]:
+    document: dict[str, Any] = {"b": 1}
+    for _ in range(depth):
+        document = {"a": document, "b": 2}
+    return document
+
+
+@pytest.mark.parametrize("pattern", ["**.a." * 50 + "b", "**.a*." * 50 + "b", "-" + "**.*." * 50])
+@pytest.mark.parametrize("depth", [10, 20, 40])
+def test_filtering_takes_steps_for_each_level_of_the_pattern_at_most_once_a_member(
+    monkeypatch: pytest.MonkeyPatch, pattern: str, depth: int
+) -> None:
+    steps = 0
+    match = shaping.matches
+
+    def count(name: str, glob: str) -> bool:
+        nonlocal steps
+        steps += 1
+        return match(name, glob)
+
+    monkeypatch.setattr(shaping, "matches", count)
+    shaping.filter_paths(nested(depth), pattern)
+    members, levels = 2 * depth + 1, pattern.count(".") + 1
+    assert steps <= members * levels
+
+
+def test_many_levels_of_any_depth_are_filtered() -> None:
+    """Each once meant itself and all that follow, so that this took for ever."""
+    assert shaping.filter_paths(nested(40), "**." * 300 + "x") == {}
+    assert shaping.filter_paths(nested(2), "**." * 300 + "b") == nested(2)
+
+
+GLOBS = st.text("ab*", max_size=8)
+
+
+@given(st.text("ab", max_size=10), GLOBS)
+def test_a_star_stands_for_any_text(name: str, glob: str) -> None:
+    expected = re.fullmatch(glob.replace("*", ".*"), name) is not None
+    assert shaping.matches(name, glob) == expected
+
+
+def test_many_stars_are_matched_without_going_back() -> None:
+    name = "a" * 100_000
+    assert not shaping.matches(name, "*a" * 500 + "*b*")
+    assert not shaping.matches(name, "*a" * 500 + "b")
+    assert shaping.matches(name, "*a" * 500 + "*")
 
 
 async def test_filter_path_takes_what_it_names(embedder: Client) -> None:
