@@ -1,0 +1,1 @@
+"""How fast esinfer is beside bare aiohttp: ``python -m tests.bench``."""
