@@ -3,12 +3,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+CLIENTS := build/clients
+NODE := $(shell command -v npm >/dev/null && node -p 'parseInt(process.versions.node) >= 20 || ""' 2>/dev/null)
+CLIENT_SUITES := client-py8 client-py9 $(if $(NODE),client-js8 client-js9)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test check format bench clean
+.PHONY: help install demo run test test-clients no-node $(CLIENT_SUITES) check format bench clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(READY) ## create .venv with all that is needed
 
@@ -27,11 +30,31 @@ run: $(READY) ## run esinfer mock on port 9200
 test: $(READY) ## run all tests
 	$(BIN)/python -m pytest --quiet
 
-check: $(READY) ## format, lint, types, tests: the one gate
+test-clients: $(READY) ## drive live servers with the Python and JavaScript clients of 8.19 and 9.5
+	@$(MAKE) --no-print-directory --keep-going --jobs=4 $(CLIENT_SUITES) $(if $(NODE),,no-node)
+
+$(CLIENT_SUITES): client-%: $(CLIENTS)/%/.ready
+	@$(BIN)/python -m tests.clients.run $*
+
+no-node:
+	@echo 'js8, js9: skipped, there is no Node.js 20 or newer with npm (in CI an error)'; test "$$CI" != true
+
+$(CLIENTS)/py%/.ready: tests/clients/py%/requirements.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+$(CLIENTS)/js%/.ready: tests/clients/js%/package.json
+	@mkdir -p $(@D) && cp $< $(@D)
+	cd $(@D) && npm install --loglevel=error --no-audit --no-fund --no-package-lock --ignore-scripts
+	@touch $@
+
+check: $(READY) ## format, lint, types, tests, clients: the one gate
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest --quiet --cov --cov-report=term:skip-covered --cov-fail-under=95
+	@$(MAKE) --no-print-directory test-clients
 
 format: $(READY) ## format the code and mend what lint can mend
 	$(BIN)/ruff format .
