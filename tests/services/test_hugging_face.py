@@ -1004,3 +1004,35 @@ def test_any_answer_is_a_result_or_an_error_of_ours(body: bytes) -> None:
         except ElasticsearchError:
             continue
         assert orjson.loads(result.to_json())
+
+
+def test_images_are_not_ranked() -> None:
+    request = RerankRequest(inputs=("data:image/png;base64,AAAA",), query="q", has_images=True)
+    with pytest.raises(ElasticsearchError) as refused:
+        SERVICE.tasks[TaskType.RERANK].accept(ENDPOINT, request)
+    assert error_body(refused.value) == {
+        "error": {
+            "root_cause": [{"type": "status_exception", "reason": IMAGES_REFUSED}],
+            "type": "status_exception",
+            "reason": IMAGES_REFUSED,
+        },
+        "status": 400,
+    }
+
+
+IMAGES_REFUSED = "The hugging_face service does not support rerank with non-text inputs or queries"
+
+
+def test_a_chat_that_asks_for_reasoning_is_refused() -> None:
+    request = ChatRequest(
+        messages=({"content": "a", "role": "user"},), reasoning={"effort": "high"}
+    )
+    with pytest.raises(ElasticsearchError) as refused:
+        SERVICE.tasks[TaskType.CHAT_COMPLETION].accept(ENDPOINT, request)
+    assert chat_error_body(refused.value) == {
+        "error": {
+            "code": "bad_request",
+            "message": "The hugging_face service does not support reasoning",
+            "type": "status_exception",
+        }
+    }
