@@ -7,6 +7,7 @@ wrong option are answered at once.
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import signal
 import sys
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from aiohttp import web
+
+_NEW_OBJECTS = 50_000
+"""So many more objects than went are there when young garbage is looked for; CPython: 700."""
 
 _SERVE = """\
 Run the inference server: Elasticsearch's inference API over HTTP. It calls the
@@ -150,6 +154,7 @@ async def _serve(command: str, config: Config) -> None:
     from esinfer.serving import STOP_SIGNALS, serve  # noqa: PLC0415
 
     app, make_runner = _application(command, config)
+    _collect_less_often()
     await serve(
         app,
         command=command,
@@ -161,6 +166,16 @@ async def _serve(command: str, config: Config) -> None:
     )
     # Whoever signals twice must not kill what is already on its way to status 0.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+
+
+def _collect_less_often() -> None:
+    """Spare requests the search for garbage where there is none.
+
+    What start-up made lives as long as the process, and requests leave few
+    cycles behind: worth a tenth of a request's time.
+    """
+    gc.freeze()
+    gc.set_threshold(_NEW_OBJECTS, 20, 50)
 
 
 def _application(

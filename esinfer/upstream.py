@@ -18,6 +18,7 @@ from functools import partial
 from typing import Protocol, cast
 
 import aiohttp
+from aiohttp import hdrs
 from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
@@ -119,8 +120,18 @@ class HttpTransport:
 
     async def send(self, request: UpstreamRequest) -> UpstreamResponse:
         async with await self._open(request) as response:
-            body = await read_all(_chunks(response, request), self._limit)
+            body = await self._read(response, request)
             return UpstreamResponse(status=response.status, body=body)
+
+    async def _read(self, response: aiohttp.ClientResponse, request: UpstreamRequest) -> bytes:
+        """The whole body; in one go if it says that it is short and does not unpack to more."""
+        length = response.content_length
+        if length is None or length > self._limit or hdrs.CONTENT_ENCODING in response.headers:
+            return await read_all(_chunks(response, request), self._limit)
+        try:
+            return await response.read()
+        except _FOREIGN as error:
+            raise map_transport_error(error, request) from error
 
     @asynccontextmanager
     async def stream(self, request: UpstreamRequest) -> AsyncIterator[UpstreamStream]:
