@@ -15,9 +15,9 @@ ElasticsearchError                       exception 500
 ├── ParseException                       parse_exception 400
 ├── ParsingException                     parsing_exception 400, with line and col
 ├── ResourceNotFound                     resource_not_found_exception 404
-├── ResourceAlreadyExists                resource_already_exists_exception 400
+├── EndpointAlreadyExists                resource_already_exists_exception 400
 ├── RequestTimedOut                      timeout_exception 429
-├── SecurityException                    security_exception 403
+├── HttpClientFailed                     exception 500
 └── JavaException                        errors that are no ElasticsearchException in Java
     ├── IllegalArgument                  illegal_argument_exception 400
     │   └── NumberFormat                 number_format_exception 400
@@ -35,6 +35,9 @@ ElasticsearchError                       exception 500
         ├── ConnectError, ConnectTimeout, ConnectionClosed, TlsError
         └── ResponseTooLarge
 RouterError                              {"error": "text"}: no type, no root cause
+PayloadTooLarge                          413 and no body at all
+
+Of a drawn class the subclasses that only word a reason are left out.
 
 Source of the names and statuses: rest.md section 0.
 """

@@ -174,13 +174,6 @@ class JsonReader:
         token, self._start, self._value, self._at = self._scan_value(at)
         return self._enter(token)
 
-    def skip_children(self) -> None:
-        """On the start of an object or array: go to its end; otherwise stay."""
-        if self.token in _STARTS:
-            depth = len(self._scopes)
-            while len(self._scopes) >= depth:
-                self.next()
-
     def read_value(self) -> object:
         """The value that starts with the current token; ends on the last token of it."""
         parents: list[tuple[_Container, str]] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -180,9 +180,6 @@ async def upstream() -> AsyncIterator[Upstream]:
         yield served
 
 
-CreateEndpoint = Callable[..., Awaitable[Client]]
-
-
 @pytest.fixture
 async def embedder(client: Client, upstream: Upstream) -> Client:
     """The server with a text_embedding endpoint ``id``; the upstream's record is empty."""
@@ -222,9 +219,3 @@ def envelope(
     if caused_by is not None:
         error["caused_by"] = caused_by
     return {"error": error, "status": status}
-
-
-def chunks(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
-    """Cut a sequence into runs."""
-    for start_at in range(0, len(items), size):
-        yield items[start_at : start_at + size]

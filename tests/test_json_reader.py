@@ -481,18 +481,6 @@ def test_reading_goes_on_to_the_end_of_the_input() -> None:
     assert reader.place == Place(2, 1)
 
 
-def test_children_are_skipped_up_to_the_matching_end() -> None:
-    reader = JsonReader(b'[{"a":[{}, "x"]}, 1]')
-    reader.next()
-    reader.next()
-    reader.skip_children()
-    assert (reader.token, reader.place) == (Token.END_OBJECT, Place(1, 16))
-    assert reader.next() is Token.VALUE_NUMBER
-    reader.skip_children()
-    assert reader.value == 1
-    assert reader.next() is Token.END_ARRAY
-
-
 def test_a_value_is_read_from_the_middle_and_ends_on_its_last_token() -> None:
     reader = JsonReader(b'{"a":{"b":[1,{"c":null}]},"d":2}')
     tokens = [reader.next() for _ in range(3)]

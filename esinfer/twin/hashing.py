@@ -83,10 +83,6 @@ class HashingEmbedder:
         """The words of a text, folded: NFKC, no case; Chinese and Japanese by the character."""
         return words(text)
 
-    def token_count(self, text: str) -> int:
-        """How many words a text has."""
-        return len(self.tokens(text))
-
     def terms(self, text: str) -> list[str]:
         """The words of a text; if it has none, one term that stands for the text as a whole."""
         return self.tokens(text) or [_WHOLE + blake2b(_bytes(text), digest_size=16).hexdigest()]
@@ -117,10 +113,6 @@ class HashingEmbedder:
     ) -> NDArray[np.float32]:
         total, norm = self._direction(terms, length)
         return (total / (norm if normalize else _SCALE)).astype(np.float32)
-
-    def sparse(self, text: str) -> dict[str, float]:
-        """Token → weight, heaviest first; empty for a text without words."""
-        return self.weigh(self.tokens(text))
 
     def weigh(self, terms: Sequence[str]) -> dict[str, float]:
         """Token → weight of a text given as terms; every weight is exact in float32."""

@@ -248,7 +248,6 @@ def test_the_order_of_words_counts() -> None:
 )
 def test_words(text: str, tokens: list[str]) -> None:
     assert EMBEDDER.tokens(text) == tokens
-    assert EMBEDDER.token_count(text) == len(tokens)
 
 
 def test_fewer_dimensions_are_a_cut_and_normalised_vector() -> None:
@@ -267,21 +266,20 @@ def test_a_vector_not_normalised_points_the_same_way() -> None:
 
 
 def test_sparse_weights_fall_and_stop_words_are_light() -> None:
-    weights = EMBEDDER.sparse("The dog and the cat and the dog")
+    weights = EMBEDDER.weigh(EMBEDDER.terms("The dog and the cat and the dog"))
     assert weights == {"dog": 1.375, "cat": 1.0, "the": 0.2109375, "and": 0.171875}
     assert list(weights) == ["dog", "cat", "the", "and"]
 
 
 @given(st.text())
 def test_sparse_weights_are_positive_float32_numbers_of_the_words(text: str) -> None:
-    weights = EMBEDDER.sparse(text)
+    weights = EMBEDDER.weigh(EMBEDDER.terms(text))
     assert set(weights) == set(EMBEDDER.tokens(text))
     assert all(weight > 0 and float(np.float32(weight)) == weight for weight in weights.values())
 
 
 @pytest.mark.parametrize("text", WORDLESS)
 def test_a_text_without_words_has_no_sparse_weights(text: str) -> None:
-    assert EMBEDDER.sparse(text) == {}
     assert EMBEDDER.weigh(EMBEDDER.terms(text)) == {}
 
 
