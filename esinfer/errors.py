@@ -20,7 +20,10 @@ ElasticsearchError                       exception 500
 ├── HttpClientFailed                     exception 500
 └── JavaException                        errors that are no ElasticsearchException in Java
     ├── IllegalArgument                  illegal_argument_exception 400
-    │   └── NumberFormat                 number_format_exception 400
+    │   ├── NumberFormat                 number_format_exception 400
+    │   ├── PatternSyntax                pattern_syntax_exception 400
+    │   │   └── UnsupportedPattern       Java reads it, esinfer does not
+    │   └── RegexReadLimit               a separator that ran away
     ├── ValidationFailed                 validation_exception 400
     │   └── ActionRequestValidation      action_request_validation_exception 400
     ├── XContentParseError               x_content_parse_exception 400
@@ -441,6 +444,22 @@ class IllegalArgument(JavaException):
 class NumberFormat(IllegalArgument):
     type = "number_format_exception"
     template = 'For input string: "{text}"'
+
+
+class PatternSyntax(IllegalArgument):
+    """A regex that Java refuses, in the words of java.util.regex."""
+
+    type = "pattern_syntax_exception"
+
+
+class UnsupportedPattern(PatternSyntax):
+    """A regex that Java accepts and esinfer cannot translate."""
+
+
+class RegexReadLimit(IllegalArgument):
+    """A separator that would take more time than its text allows; Java counts characters read."""
+
+    template = "Chunk separator regex [{regex}] has exceeded the character read limit"
 
 
 class BadBoolean(IllegalArgument):
