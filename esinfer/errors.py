@@ -315,6 +315,22 @@ class ReasoningNotSupported(StatusException):
     template = "The {service} service does not support reasoning"
 
 
+class ChunkedInferenceNotSupported(StatusException):
+    """Our wording: in Elasticsearch nothing asks such a task for chunks."""
+
+    template = "Chunked inference is not supported for task type [{task_type}]"
+
+
+class EmbeddingCountMismatch(StatusException):
+    """Chunked inference needs one embedding a chunk; the plain one does not look."""
+
+    status = 500
+    template = (
+        "Error the number of embedding responses [{found}] does not equal"
+        " the number of requests [{sent}]"
+    )
+
+
 class ChatOnlyStreams(StatusException):
     template = (
         "The [chat_completion] task type only supports streaming,"

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from esinfer.api import admin, cluster, endpoints, inference, region_policy, services
+from esinfer.api import admin, chunks, cluster, endpoints, inference, region_policy, services
 from esinfer.api.middleware import ANY_SLASHES, expect
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -34,6 +34,8 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/_nodes/http,settings", cluster.nodes),
     ("GET", "/_capabilities", cluster.capabilities),
     ("GET", "/_esinfer", admin.about),
+    ("POST", "/_esinfer/chunk", chunks.chunk),
+    ("POST", f"/_esinfer/inference/{_TYPED}/chunked", chunks.infer_chunks),
     ("GET", "/_inference", endpoints.get_all),
     ("GET", "/_inference/_all", endpoints.get_all),
     ("GET", "/_inference/_services", services.catalogue),
