@@ -301,6 +301,13 @@ class NotImplementedHere(StatusException):
     template = "esinfer does not implement [{method} {path}]"
 
 
+class NoTwin(StatusException):
+    template = (
+        "esinfer serve calls real upstreams and has none to set: start esinfer mock,"
+        " or set those of esinfer twin under /__twin/upstreams on its own port"
+    )
+
+
 class MoreThanOneInput(StatusException):
     template = "{provider} completions only accepts 1 input"
 
