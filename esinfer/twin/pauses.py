@@ -16,11 +16,11 @@ class Interrupted(Exception):
 class Pauses:
     """Waits of one twin."""
 
-    __slots__ = ("_is_over", "_sleep", "_waiting")
+    __slots__ = ("_is_over", "_sleep", "_tasks")
 
     def __init__(self, sleep: Sleep = asyncio.sleep) -> None:
         self._sleep = sleep
-        self._waiting: set[asyncio.Task[Any]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._is_over = False
 
     async def pause(self, seconds: float) -> None:
@@ -33,7 +33,7 @@ class Pauses:
         task = asyncio.current_task()
         if self._has_ended() or task is None:
             raise Interrupted
-        self._waiting.add(task)
+        self._tasks.add(task)
         try:
             await self._sleep(seconds)
         except asyncio.CancelledError:
@@ -42,7 +42,12 @@ class Pauses:
                 raise Interrupted from None
             raise
         finally:
-            self._waiting.discard(task)
+            self._tasks.discard(task)
+
+    @property
+    def waiting(self) -> int:
+        """How many wait by now."""
+        return len(self._tasks)
 
     def _has_ended(self) -> bool:
         return self._is_over
@@ -50,5 +55,5 @@ class Pauses:
     def end(self) -> None:
         """Wake everybody up, and let nobody wait any more."""
         self._is_over = True
-        for task in tuple(self._waiting):
+        for task in tuple(self._tasks):
             task.cancel()

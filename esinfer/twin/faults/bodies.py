@@ -131,16 +131,24 @@ _BLOCK: Final = b" " * 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class _Padded:
-    """An answer's parts behind so much space that all is ``size`` bytes long."""
+    """An answer's parts behind so much space that it is ``size`` bytes long, or a stream more.
+
+    In a stream the space is a comment.
+    """
 
     answer: TwinAnswer
     size: int
 
     def __iter__(self) -> Iterator[bytes]:
+        is_stream = self.answer.events is not None
         missing = self.size - len(self.answer.body)
+        if is_stream:
+            yield b": "
         while missing > 0:
             yield _BLOCK[:missing]
             missing -= len(_BLOCK)
+        if is_stream:
+            yield b"\n\n"
         yield from self.answer.chunks
 
 
