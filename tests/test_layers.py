@@ -92,7 +92,7 @@ CONTROL = {"errors", "json_reader", "nested_parser", "object_parser", "similar",
 """What reads the bodies of the twin's control plane, and words its refusals."""
 
 JOINTS = {
-    "twin.transport": {"tasks", "upstream"},
+    "twin.transport": {"errors", "tasks", "upstream"},
     "twin.protocol": {"connection"},
     "twin.admin": CONTROL,
     "twin.control": CONTROL,

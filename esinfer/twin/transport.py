@@ -15,6 +15,7 @@ from typing import Final
 
 import aiohttp
 
+from esinfer.errors import ResponseTooLarge
 from esinfer.tasks import TaskType
 from esinfer.twin.answers import TwinAnswer, TwinRequest
 from esinfer.twin.delivery import Delivery, Ending
@@ -54,9 +55,24 @@ class TwinTransport:
 
     async def send(self, request: UpstreamRequest) -> UpstreamResponse:
         """The whole answer; that of a stream is its events, joined."""
-        async with self.stream(request) as stream:
-            body = await read_all(stream.chunks, self._limit)
-            return UpstreamResponse(status=stream.status, body=body)
+        upstream = self._upstreams.find(request.url)
+        with upstream.receive(_received(request)) as exchange:
+            delivery = await self._begin(exchange, upstream.server, request)
+            body = await self._read(exchange, delivery, request)
+            return UpstreamResponse(status=delivery.answer.status, body=body)
+
+    async def _read(
+        self, exchange: Exchange, delivery: Delivery, request: UpstreamRequest
+    ) -> bytes:
+        """The whole body; one that comes at once is not waited for."""
+        if delivery.ending is not Ending.WHOLE or delivery.answer.events is not None:
+            async with aclosing(self._chunks(exchange, delivery, request)) as chunks:
+                return await read_all(chunks, self._limit)
+        body = b"".join(_body(exchange, delivery.answer, request))
+        exchange.end(Ending.WHOLE)
+        if len(body) > self._limit:
+            raise ResponseTooLarge(limit=self._limit)
+        return body
 
     @asynccontextmanager
     async def stream(self, request: UpstreamRequest) -> AsyncIterator[UpstreamStream]:
