@@ -151,6 +151,8 @@ class PatternReader(ClassReader):
             return self._word_edge(char)
         if char == "Z":
             return Assertion(self._line_end(multiline=False))
+        if char == "G" and self._behind:
+            raise self.unsupported("\\G in a look-behind")
         return Assertion(_ASSERTIONS[char]) if char in _ASSERTIONS else None
 
     def _word_edge(self, char: str) -> Node:
@@ -178,7 +180,7 @@ class PatternReader(ClassReader):
         return self._refer(self.names[name])
 
     def _refer(self, number: int) -> Node:
-        if number in self._hidden:
+        if number in self._hidden and not self._behind:
             raise self.unsupported("a back reference to a group in a look-behind")
         return BackReference(number, ignore_case=Flag.IGNORE_CASE in self.flags)
 
