@@ -1,8 +1,11 @@
-"""Separators of the ``recursive`` strategy: Java regexes, run by the ``regex`` package.
+r"""Separators of the ``recursive`` strategy: Java regexes, run by the ``regex`` package.
 
 A pattern is read as Java reads it (``java_pattern``) and written anew (``java_writer``). A plain
 text is sought without regex. What would run away is stopped: Java counts the characters that a
 matcher reads, which nobody can count here, so each text has a budget of time instead.
+Known to differ: ``\1`` under ``(?i)`` folds more than ASCII; a look-behind of two or more
+characters sees a character beyond U+FFFF as one, Java as two; Unicode properties are those of
+the ``regex`` package, which is newer than Java's.
 Source: chunking.md sections 1 and 3.
 """
 
