@@ -96,17 +96,19 @@ async def put(request: web.Request) -> web.StreamResponse:
     problems = list(_problems(policy))
     if problems:
         raise ActionRequestValidation(problems)
-    return await respond_json(request, request.app[REGION_POLICY].put(policy).to_wire())
+    stored = await request.app[REGION_POLICY].put(policy)
+    return await respond_json(request, stored.to_wire())
 
 
 async def get(request: web.Request) -> web.StreamResponse:
     """``GET /_inference/_region_policy``."""
     reject_body(request)
-    return await respond_json(request, request.app[REGION_POLICY].get().to_wire())
+    stored = await request.app[REGION_POLICY].get()
+    return await respond_json(request, stored.to_wire())
 
 
 async def delete(request: web.Request) -> web.StreamResponse:
     """``DELETE /_inference/_region_policy``."""
     reject_body(request)
-    request.app[REGION_POLICY].delete()
+    await request.app[REGION_POLICY].delete()
     return await respond_json(request, {"acknowledged": True})
