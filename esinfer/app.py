@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from codecs import BOM_UTF8
 from collections.abc import AsyncIterator, Callable
 
@@ -15,16 +16,17 @@ from esinfer.api.responses import EVENT_FORM, EventForm
 from esinfer.api.routes import add_routes
 from esinfer.api.upstreams import UPSTREAMS
 from esinfer.config import Config
-from esinfer.endpoints import MemoryStore
 from esinfer.inference import Inference, RetryPolicy
 from esinfer.lifecycle import Lifecycle
 from esinfer.limits import RateLimits
-from esinfer.region_policy import RegionPolicyStore
+from esinfer.region_policy import RegionPolicies
 from esinfer.services.registry import ServiceRegistry
 from esinfer.twin.app import make_upstreams_app
 from esinfer.twin.control import Control
 from esinfer.twin.exchange_log import LogLimits
 from esinfer.twin.servers import make_server
+from esinfer.services.stored import EndpointCodec
+from esinfer.stores.opening import StoreSettings, open_store
 from esinfer.twin.transport import TwinTransport
 from esinfer.twin.upstreams import ServerSettings, Upstreams, UpstreamSettings
 from esinfer.upstream import HttpSettings, HttpTransport, Transport, make_session
@@ -46,11 +48,10 @@ def make_app(config: Config, mode: Mode = "serve") -> web.Application:
     )
     app[WHOLE_CHAT] = _at_least(config.elasticsearch.version, _WHOLE_CHAT_SINCE)
     app[EVENT_FORM] = EventForm(BOM_UTF8 if config.elasticsearch.event_byte_order_mark else b"")
-    app[STORE] = MemoryStore()
-    app[REGION_POLICY] = RegionPolicyStore()
     app[REGISTRY] = ServiceRegistry()
     app.on_response_prepare.append(sign)
     upstreams = _add_upstreams(app, config) if mode == "mock" else None
+    app.cleanup_ctx.append(_store(config))
     app.cleanup_ctx.append(_inference(config, upstreams))
     add_routes(app)
     return app
@@ -102,6 +103,22 @@ def _add_upstreams(app: web.Application, config: Config) -> Upstreams:
 
     app.on_shutdown.append(stop_waiting)
     return upstreams
+
+
+def _store(config: Config) -> Callable[[web.Application], AsyncIterator[None]]:
+    """Where endpoints are kept, open while the server runs; StoreError keeps it from starting."""
+    store = config.store
+    settings = StoreSettings(
+        kind=store.kind, path=store.path, url=store.url, key=store.key, key_file=store.key_file
+    )
+
+    async def context(app: web.Application) -> AsyncIterator[None]:
+        async with open_store(settings, EndpointCodec(app[REGISTRY]), os.environ) as opened:
+            app[STORE] = opened.endpoints
+            app[REGION_POLICY] = RegionPolicies(opened.region_policy)
+            yield
+
+    return context
 
 
 def _inference(

@@ -27,7 +27,8 @@ _NEW_OBJECTS = 50_000
 
 _SERVE = """\
 Run the inference server: Elasticsearch's inference API over HTTP. It calls the
-real url of every inference endpoint."""
+real url of every inference endpoint, and keeps the endpoints in a SQLite file
+unless settings say otherwise."""
 _MOCK = """\
 Run the inference server for tests: the same API, but nothing leaves the
 process. The built-in Hugging Face twin answers every upstream request,
@@ -41,8 +42,8 @@ with --conf, environment variables ESINFER_SECTION__KEY, --set, and the other
 options. conf/esinfer.toml lists them all.
 
 SIGTERM and SIGINT stop the server: requests in flight finish first. Exit
-status: 0 when stopped so, 2 for a wrong option, a wrong configuration or an
-address that cannot be listened on."""
+status: 0 when stopped so, 2 for a wrong option, a wrong configuration, an
+address that cannot be listened on or a store that cannot be opened."""
 _EXAMPLES = """\
 examples:
   esinfer mock                               the server for tests, on port 9200
@@ -86,11 +87,11 @@ def _parser() -> _Parser:
     parser.set_defaults(parser=parser)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
     servers = [
-        ("serve", "run the inference server", _SERVE, 9200),
-        ("mock", "run the inference server for tests, with the twin behind it", _MOCK, 9200),
-        ("twin", "run the Hugging Face twin alone", _TWIN, 8080),
+        ("serve", "run the inference server", _SERVE, 9200, {"store.kind": "sqlite"}),
+        ("mock", "run the inference server for tests, with the twin behind it", _MOCK, 9200, {}),
+        ("twin", "run the Hugging Face twin alone", _TWIN, 8080, {}),
     ]
-    for name, summary, description, port in servers:
+    for name, summary, description, port, own in servers:
         command = commands.add_parser(
             name,
             help=summary,
@@ -100,7 +101,8 @@ def _parser() -> _Parser:
             allow_abbrev=False,
         )
         _add_server_options(command, port)
-        command.set_defaults(parser=command, run=_run_server, defaults={"server.port": port})
+        defaults: dict[str, object] = {"server.port": port, **own}
+        command.set_defaults(parser=command, run=_run_server, defaults=defaults)
     command = commands.add_parser(
         "chunk",
         help="cut a text into chunks as Elasticsearch does",
@@ -153,10 +155,11 @@ def _run_server(args: argparse.Namespace) -> int:
     import asyncio  # noqa: PLC0415 -- heavy, as below
 
     from esinfer.serving import ListenError  # noqa: PLC0415
+    from esinfer.stores.errors import StoreError  # noqa: PLC0415
 
     try:
         asyncio.run(_serve(args.command, config))
-    except ListenError as error:
+    except (ListenError, StoreError) as error:
         return _refuse(error)
     return 0
 

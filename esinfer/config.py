@@ -122,6 +122,37 @@ class InferenceConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoreConfig:
+    """Where ``serve`` and ``mock`` keep endpoints and the region policy."""
+
+    kind: str = choice(
+        "memory",
+        '"memory", "sqlite" or "postgresql". Left out, `esinfer serve` takes "sqlite".',
+        "memory",
+        "sqlite",
+        "postgresql",
+    )
+    path: str = text(
+        "",
+        "SQLite file; empty is esinfer/endpoints.db in $XDG_DATA_HOME, else in ~/.local/share.",
+        expected='a file such as "/var/lib/esinfer/endpoints.db"',
+        pattern=r"[^\x00-\x1f\x7f]*",
+    )
+    url: str = secret(
+        "", 'PostgreSQL database, such as "postgresql://user:password@host:5432/database".'
+    )
+    key: str = secret(
+        "", "Key that encrypts stored secrets: 32 bytes in base64. Several: the first encrypts."
+    )
+    key_file: str = text(
+        "",
+        "File with such keys, one a line, in place of `key`.",
+        expected='a file such as "/etc/esinfer/keys"',
+        pattern=r"[^\x00-\x1f\x7f]*",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TwinConfig:
     """The built-in stand-in for Hugging Face."""
 
@@ -167,6 +198,7 @@ class Config:
     server: ServerConfig = ServerConfig()
     elasticsearch: ElasticsearchConfig = ElasticsearchConfig()
     inference: InferenceConfig = InferenceConfig()
+    store: StoreConfig = StoreConfig()
     twin: TwinConfig = TwinConfig()
     logging: LoggingConfig = LoggingConfig()
 

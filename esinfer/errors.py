@@ -308,6 +308,25 @@ class NoTwin(StatusException):
     )
 
 
+class EndpointNotStored(StatusException):
+    status = 500
+    template = "Failed to store inference endpoint [{inference_id}]"
+
+
+class EndpointUnreadable(StatusException):
+    """What is stored under an id is no endpoint that this esinfer can read."""
+
+    status = 500
+    template = "Failed to read stored inference endpoint [{inference_id}]"
+
+
+class StoreUnavailable(StatusException):
+    """The store cannot be read or written now; whoever asks again later may be lucky."""
+
+    status = 503
+    template = "The store of inference endpoints is not available"
+
+
 class MoreThanOneInput(StatusException):
     template = "{provider} completions only accepts 1 input"
 
