@@ -284,14 +284,18 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Config]]:
 
 
 class TestOptions:
-    @pytest.mark.parametrize(("command", "port"), [("serve", 9200), ("mock", 9200), ("twin", 8080)])
+    @pytest.mark.parametrize(
+        ("command", "port", "store"),
+        [("serve", 9200, "sqlite"), ("mock", 9200, "memory"), ("twin", 8080, "memory")],
+    )
     def test_defaults_of_a_command(
-        self, served: list[tuple[str, Config]], command: str, port: int
+        self, served: list[tuple[str, Config]], command: str, port: int, store: str
     ) -> None:
         assert cli.main([command]) == 0
         [(name, config)] = served
         assert name == command
         assert (config.server.host, config.server.port) == ("127.0.0.1", port)
+        assert config.store.kind == store
         assert config.logging.format == "text"
 
     def test_options_beat_settings_and_settings_the_file(

@@ -52,7 +52,8 @@ def _create(path: Path) -> None:
         with suppress(FileExistsError):  # not opened: to close it would drop SQLite's locks
             os.close(os.open(path, os.O_CREAT | os.O_EXCL, _PRIVATE_FILE))
     except OSError as error:
-        raise StoreError(f"store.path: cannot create {path}: {error.strerror}") from error
+        problem = f"{error.filename}: {error.strerror}"
+        raise StoreError(f"store.path: cannot create {path}: {problem}") from error
 
 
 def _prepare(connection: sqlite3.Connection, path: Path, rows: Rows) -> None:

@@ -60,7 +60,7 @@ def live_servers() -> Iterator[Servers]:
 @contextmanager
 def running(command: str, *options: str) -> Iterator[str]:
     """A server until the block is left; its address. Raises ServerError, as above."""
-    quiet = ("--set", "logging.level=error")
+    quiet = ("--set", "logging.level=error", "--set", "store.kind=memory")
     with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
         process = subprocess.Popen(  # noqa: S603 -- our own interpreter
             [sys.executable, "-m", "esinfer", command, "--port", "0", *quiet, *options],
