@@ -8,10 +8,10 @@ NODE := $(shell command -v npm >/dev/null && node -p 'parseInt(process.versions.
 CLIENT_SUITES := client-py8 client-py9 $(if $(NODE),client-js8 client-js9)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test test-clients no-node $(CLIENT_SUITES) check format bench clean
+.PHONY: help install demo run test test-postgresql crash test-clients no-node $(CLIENT_SUITES) check format bench clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(READY) ## create .venv with all that is needed
 
@@ -29,6 +29,13 @@ run: $(READY) ## run esinfer mock on port 9200
 
 test: $(READY) ## run all tests
 	$(BIN)/python -m pytest --quiet
+
+test-postgresql: $(READY) ## test the PostgreSQL store with a real one (Debian: apt-get install postgresql)
+	ESINFER_NEEDS_POSTGRESQL=1 $(BIN)/python -m pytest --quiet tests/stores/test_postgresql.py
+
+crash: $(READY) ## kill stores and servers at 200 random moments each; nothing may be lost
+	$(BIN)/python -m tests.crash store --kills=200
+	$(BIN)/python -m tests.crash server --kills=200
 
 test-clients: $(READY) ## drive live servers with the Python and JavaScript clients of 8.19 and 9.5
 	@$(MAKE) --no-print-directory --keep-going --jobs=4 $(CLIENT_SUITES) $(if $(NODE),,no-node)
