@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from codecs import BOM_UTF8
 from collections.abc import AsyncIterator, Callable
@@ -21,15 +22,17 @@ from esinfer.lifecycle import Lifecycle
 from esinfer.limits import RateLimits
 from esinfer.region_policy import RegionPolicies
 from esinfer.services.registry import ServiceRegistry
+from esinfer.services.stored import EndpointCodec
+from esinfer.stores.opening import StoreSettings, open_store
 from esinfer.twin.app import make_upstreams_app
 from esinfer.twin.control import Control
 from esinfer.twin.exchange_log import LogLimits
 from esinfer.twin.servers import make_server
-from esinfer.services.stored import EndpointCodec
-from esinfer.stores.opening import StoreSettings, open_store
 from esinfer.twin.transport import TwinTransport
 from esinfer.twin.upstreams import ServerSettings, Upstreams, UpstreamSettings
 from esinfer.upstream import HttpSettings, HttpTransport, Transport, make_session
+
+_LOGGER = logging.getLogger(__name__)
 
 
 def make_app(config: Config, mode: Mode = "serve") -> web.Application:
@@ -51,7 +54,7 @@ def make_app(config: Config, mode: Mode = "serve") -> web.Application:
     app[REGISTRY] = ServiceRegistry()
     app.on_response_prepare.append(sign)
     upstreams = _add_upstreams(app, config) if mode == "mock" else None
-    app.cleanup_ctx.append(_store(config))
+    app.cleanup_ctx.append(_store(config, mode))
     app.cleanup_ctx.append(_inference(config, upstreams))
     add_routes(app)
     return app
@@ -105,7 +108,7 @@ def _add_upstreams(app: web.Application, config: Config) -> Upstreams:
     return upstreams
 
 
-def _store(config: Config) -> Callable[[web.Application], AsyncIterator[None]]:
+def _store(config: Config, mode: Mode) -> Callable[[web.Application], AsyncIterator[None]]:
     """Where endpoints are kept, open while the server runs; StoreError keeps it from starting."""
     store = config.store
     settings = StoreSettings(
@@ -116,6 +119,8 @@ def _store(config: Config) -> Callable[[web.Application], AsyncIterator[None]]:
         async with open_store(settings, EndpointCodec(app[REGISTRY]), os.environ) as opened:
             app[STORE] = opened.endpoints
             app[REGION_POLICY] = RegionPolicies(opened.region_policy)
+            if mode == "serve" and settings.kind == "memory":
+                _LOGGER.info("endpoints are gone when the server stops: store.kind is memory")
             yield
 
     return context

@@ -79,7 +79,7 @@ def _keys(settings: StoreSettings) -> Keys:
     if settings.key and settings.key_file:
         raise StoreError("store.key and store.key_file are both set; one of them must go")
     if settings.key_file:
-        return Keys(read_key_file(Path(settings.key_file).expanduser()))
+        return Keys(read_key_file(Path(settings.key_file)))
     return Keys(read_keys(settings.key, "store.key") if settings.key else ())
 
 

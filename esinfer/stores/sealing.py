@@ -120,8 +120,11 @@ def _read_key(word: str, name: str) -> bytes:
 def read_key_file(path: Path) -> list[bytes]:
     """The keys in a file; StoreError if it cannot be read."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no UTF-8 text"
-        raise StoreError(f"store.key_file: cannot read {path}: {reason}") from None
+        text = path.expanduser().read_text(encoding="utf-8")
+    except OSError as error:
+        raise StoreError(f"store.key_file: cannot read {path}: {error.strerror}") from error
+    except RuntimeError as error:
+        raise StoreError(f"store.key_file: cannot read {path}: no such home directory") from error
+    except UnicodeDecodeError:  # which shows what it could not decode
+        raise StoreError(f"store.key_file: cannot read {path}: it is no UTF-8 text") from None
     return read_keys(text, f"store.key_file {path}")

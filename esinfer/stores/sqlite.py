@@ -88,7 +88,7 @@ class SqliteStore:
         """A number that changes with every commit; None if it cannot be told without waiting."""
         try:
             version: int = self._watcher.execute("PRAGMA data_version").fetchone()[0]
-        except sqlite3.OperationalError:
+        except sqlite3.Error:  # what is wrong, reading will tell
             return None
         return version
 

@@ -114,6 +114,8 @@ def test_what_is_no_key_is_refused_and_not_shown(written: str, problem: str) -> 
 def test_a_key_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"^store.key_file: cannot read .*missing: No such file"):
         read_key_file(tmp_path / "missing")
+    with pytest.raises(StoreError, match=r"~nobody-of-that-name/keys: no such home directory$"):
+        read_key_file(Path("~nobody-of-that-name/keys"))
     file = tmp_path / "binary"
     file.write_bytes(b"\xff\xfe")
     with pytest.raises(StoreError, match=r"binary: it is no UTF-8 text$"):

@@ -12,10 +12,11 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from esinfer.api.about import Mode
 from esinfer.app import make_app
 from esinfer.config import load
 from esinfer.stores import sqlite_file
-from tests.conftest import PROBES, Answer, Client, Upstream, create, envelope, run_app
+from tests.conftest import PROBES, Answer, Client, StartServer, Upstream, create, envelope, run_app
 from tests.stores.contract import API_KEY, KEY, OTHER_KEY
 
 ROOT = Path(__file__).parents[2]
@@ -174,3 +175,12 @@ async def test_a_wrong_setting_is_one_line_and_status_2(
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert err.startswith(f"esinfer: {line}")
     assert "hidden" not in err
+
+
+@pytest.mark.parametrize(("mode", "says"), [("serve", 1), ("mock", 0)])
+async def test_a_real_server_without_a_durable_store_says_so(
+    start: StartServer, caplog: pytest.LogCaptureFixture, mode: Mode, says: int
+) -> None:
+    caplog.set_level("INFO")
+    await start(mode=mode)
+    assert caplog.text.count("endpoints are gone when the server stops") == says

@@ -21,6 +21,7 @@ from esinfer.stores.errors import StoreError
 from esinfer.stores.opening import OpenStore, StoreSettings, open_store
 from esinfer.stores.rows import Rows
 from esinfer.stores.sealing import Keys
+from esinfer.stores.sqlite import SqliteStore
 from tests.stores.contract import API_KEY, EUROPE, KEY, NOON, DurableContract, Opening, endpoint
 
 VERSION_1 = Path(__file__).parent / "version_1.sql"
@@ -185,6 +186,40 @@ class TestSqlite(DurableContract):
         with ThreadPoolExecutor(6) as pool:  # SQLite waits outside of Python's lock
             for number in range(20):
                 list(pool.map(connect, [tmp_path / f"{number}.db"] * 6))
+
+    def test_the_switch_to_a_log_waits_for_who_reads(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with (
+            closing(sqlite3.connect(tmp_path / "x", timeout=0, isolation_level=None)) as ours,
+            closing(sqlite3.connect(tmp_path / "x", isolation_level=None)) as reader,
+        ):
+            ours.execute("CREATE TABLE t (x)")
+            reader.execute("BEGIN")
+            reader.execute("SELECT * FROM t").fetchall()
+            monkeypatch.setattr(sqlite_file, "BUSY_TIMEOUT", 0.0)
+            with pytest.raises(sqlite3.OperationalError, match="database is locked"):
+                sqlite_file._switch_to_wal(ours)
+            monkeypatch.setattr(sqlite_file, "BUSY_TIMEOUT", 1000.0)
+            monkeypatch.setattr("time.sleep", lambda _: reader.execute("COMMIT"))
+            assert sqlite_file._switch_to_wal(ours) == "wal"
+
+    async def test_a_file_system_without_shared_memory_is_told(
+        self, opening: Opening, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sqlite_file, "_switch_to_wal", lambda _: "delete")
+        with pytest.raises(StoreError, match=r"does not support SQLite's WAL$"):
+            async with opening():
+                pass
+
+    async def test_what_cannot_be_validated_is_read_again(self, opening: Opening) -> None:
+        async with opening() as store:
+            await store.endpoints.create(endpoint())
+            assert isinstance(store.endpoints, SqliteStore)
+            store.endpoints._watcher.close()
+            assert await store.endpoints.get("id") == endpoint()
+            await self.tamper("DELETE FROM esinfer_endpoint")
+            assert await store.endpoints.get("id") is None
 
     async def test_version_1_is_migrated(self, opening: Opening) -> None:
         self.path.parent.mkdir(parents=True)
