@@ -18,8 +18,8 @@ The path of ``POST /_inference/text_embedding/{id}``, a module a step::
 ``chunked`` cuts inputs into the chunks of ``chunking`` and runs an inference
 for each batch; ``app`` joins the parts; ``twin`` stands in for Hugging Face.
 Imports run one way: app, api, lifecycle and chunked, inference, services and
-limits, upstream and stores, endpoints, tasks, the formats (``object_parser``, ``json_reader``, ``java``, ``units``),
-``errors``.
+limits, upstream and stores, endpoints, tasks, the formats
+(``object_parser``, ``json_reader``, ``java``, ``units``), ``errors``.
 """
 
 __version__ = "0.1.0"
