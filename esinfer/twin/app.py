@@ -1,4 +1,4 @@
-"""The twin over HTTP: every request is read, answered by ``tei.Twin``, written."""
+"""The twin over HTTP: every request is read, answered by a server of ``twin``, written."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Final
 from aiohttp import http_exceptions, web
 
 from esinfer.twin.answers import TwinAnswer, TwinRequest
-from esinfer.twin.tei import Twin
+from esinfer.twin.servers import Server
 
-TWIN: Final = web.AppKey("twin", Twin)
+TWIN: Final = web.AppKey[Server]("twin")
 
 _LARGE: Final = 16 * 1024
 """Bodies over this are answered in a thread, so that they do not hold up the loop."""
 
 
-def make_twin_app(twin: Twin) -> web.Application:
+def make_twin_app(twin: Server) -> web.Application:
     """An application that answers as ``twin`` does."""
     app = web.Application()
     app[TWIN] = twin
@@ -31,7 +31,13 @@ async def _answer(request: web.Request) -> web.StreamResponse:
         body = await _read(request, twin.payload_limit)
     except (ConnectionError, http_exceptions.HttpProcessingError, web.RequestPayloadError):
         return _broken_off()
-    read = TwinRequest(method=request.method, path=request.path, headers=request.headers, body=body)
+    read = TwinRequest(
+        method=request.method,
+        path=request.path,
+        headers=request.headers,
+        body=body,
+        query=request.query_string,
+    )
     large = len(body) > _LARGE
     answer = await asyncio.to_thread(twin.answer, read) if large else twin.answer(read)
     headers = _headers(answer)

@@ -37,6 +37,9 @@ class Embedder(Protocol):
     ) -> NDArray[float32]:
         """One row for each text, given as terms: cut to ``dimensions``, then normalised."""
 
+    def token_vectors(self, terms: Sequence[str]) -> NDArray[float32]:
+        """A row for each term of a text, and for the marks of its start and its end."""
+
     def weigh(self, terms: Sequence[str]) -> Mapping[str, float]:
         """Token → weight of a text given as terms: the sparse form, heaviest first."""
 

@@ -45,11 +45,15 @@ _LONE_SURROGATE: Final = "lone leading surrogate in hex escape"
 
 
 class MalformedBody(Exception):
-    """A body that is not JSON (400) or has the wrong shape (422); ``str`` is the answer's body."""
+    """A body that is not JSON (400) or has the wrong shape (422); ``str`` is the answer's body.
 
-    def __init__(self, status: int, text: str) -> None:
+    ``reason`` is what serde itself says, without the place.
+    """
+
+    def __init__(self, status: int, text: str, reason: str) -> None:
         super().__init__(text)
         self.status = status
+        self.reason = reason
 
 
 class _Unplaced(Exception):
@@ -147,6 +151,11 @@ class Deserializer:
     def refuse(self, reason: str) -> NoReturn:
         """A value read to here is JSON, but does not fit."""
         raise self._malformed(422, _NOT_THE_SHAPE, reason, self._at)
+
+    def refuse_type(self, value: object, expected: str) -> NoReturn:
+        """The value read to here is JSON of another type than ``expected``."""
+        found = "map" if isinstance(value, dict) else _unexpected(value)
+        self.refuse(f"invalid type: {found}, expected {expected}")
 
     def variant(self, names: Collection[str]) -> str:
         """An enum of nothing but names."""
@@ -385,7 +394,7 @@ class Deserializer:
         line_start = self._body.rfind(b"\n", 0, index) + 1
         line = 1 + self._body.count(b"\n", 0, line_start)
         place = f"at line {line} column {index - line_start}"
-        return MalformedBody(status, f"{what}: {_prefix(self._path)}{reason} {place}")
+        return MalformedBody(status, f"{what}: {_prefix(self._path)}{reason} {place}", reason)
 
 
 def _end(pattern: re.Pattern[bytes], body: bytes, start: int) -> int:

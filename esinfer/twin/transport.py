@@ -12,7 +12,7 @@ from contextlib import aclosing, asynccontextmanager
 
 from esinfer.tasks import TaskType
 from esinfer.twin.answers import TwinAnswer
-from esinfer.twin.tei import Kind, Twin
+from esinfer.twin.servers import Kind, Server
 from esinfer.upstream import UpstreamRequest, UpstreamResponse, UpstreamStream
 
 _KINDS = {
@@ -29,7 +29,7 @@ _LARGE = 16 * 1024
 class TwinTransport:
     """Sends to a twin of this process."""
 
-    def __init__(self, twin: Twin) -> None:
+    def __init__(self, twin: Server) -> None:
         self._twin = twin
 
     async def send(self, request: UpstreamRequest) -> UpstreamResponse:

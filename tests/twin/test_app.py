@@ -13,7 +13,8 @@ from pytest_aiohttp import AiohttpClient
 
 from esinfer.twin.answers import TwinAnswer, TwinRequest
 from esinfer.twin.app import make_twin_app
-from esinfer.twin.tei import Kind, Twin
+from esinfer.twin.servers import Kind
+from esinfer.twin.tei import Twin
 
 JSON = {"Content-Type": "application/json"}
 Client = TestClient[Request, Application]

@@ -1,0 +1,44 @@
+"""What every server of the twin can do, whichever it imitates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final, Protocol
+
+from esinfer.twin.answers import TwinAnswer, TwinRequest
+
+UNLIMITED: Final = 2**62
+"""The ``payload_limit`` of a server that has none."""
+
+
+class Kind(StrEnum):
+    """What is asked for, and the form of its answer."""
+
+    EMBED = "embed"
+    """A list of numbers for each input."""
+    EMBED_SPARSE = "embed_sparse"
+    """A list of weighted token numbers for each input."""
+    ELSER = "elser"
+    """An object of weighted tokens for each input."""
+    RERANK = "rerank"
+    """The places of the texts, best first, with their scores."""
+    CHAT = "chat"
+    """A chat completion, whole or as a stream of events."""
+
+
+class Server(Protocol):
+    """A Hugging Face endpoint as two functions, both without I/O."""
+
+    @property
+    def payload_limit(self) -> int:
+        """Bytes of the longest body; of a longer one, one byte more is enough to read."""
+
+    def answer(self, request: TwinRequest) -> TwinAnswer:
+        """Answer a request by its path and method."""
+
+    def run(self, kind: Kind, headers: Mapping[str, str], body: bytes) -> TwinAnswer:
+        """Answer a body where the path is not known, as the server's route for ``kind`` does.
+
+        A server without such a route answers as it answers such a body.
+        """
