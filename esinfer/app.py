@@ -13,7 +13,7 @@ from esinfer.api.keys import ABOUT, INFERENCE, LIFECYCLE, REGION_POLICY, REGISTR
 from esinfer.api.middleware import elasticsearch, sign
 from esinfer.api.responses import EVENT_FORM, EventForm
 from esinfer.api.routes import add_routes
-from esinfer.config import Config
+from esinfer.config import Config, ConfigError
 from esinfer.endpoints import MemoryStore
 from esinfer.inference import Inference, RetryPolicy
 from esinfer.lifecycle import Lifecycle
@@ -21,7 +21,8 @@ from esinfer.limits import RateLimits
 from esinfer.region_policy import RegionPolicyStore
 from esinfer.services.registry import ServiceRegistry
 from esinfer.twin.app import make_twin_app
-from esinfer.twin.tei import Twin
+from esinfer.twin.profiles import make_server
+from esinfer.twin.servers import Server
 from esinfer.twin.transport import TwinTransport
 from esinfer.upstream import HttpSettings, HttpTransport, Transport, make_session
 
@@ -61,19 +62,27 @@ def _at_least(version: str, least: tuple[int, int]) -> bool:
 
 def make_twin(config: Config) -> web.Application:
     """The twin alone, over HTTP."""
-    return make_twin_app(_twin(config))
+    return make_twin_app(_server(config))
 
 
-def _twin(config: Config) -> Twin:
-    return Twin(
-        dimensions=config.twin.dimensions,
-        model_id=config.twin.model_id,
-        api_key=config.twin.api_key or None,
-    )
+def _server(config: Config) -> Server:
+    """The server that the twin imitates; ConfigError if the profile has no such task."""
+    twin = config.twin
+    try:
+        return make_server(
+            twin.profile,
+            model=twin.model_id,
+            dimensions=twin.dimensions or None,
+            api_key=twin.api_key or None,
+            task=twin.task or None,
+        )
+    except ValueError as error:
+        raise ConfigError(f"twin: {error}") from error
 
 
 def _inference(config: Config, mode: Mode) -> Callable[[web.Application], AsyncIterator[None]]:
     """What belongs to the event loop: the session, the limiters and all that uses them."""
+    server = _server(config) if mode == "mock" else None
 
     async def context(app: web.Application) -> AsyncIterator[None]:
         settings = config.inference
@@ -83,8 +92,8 @@ def _inference(config: Config, mode: Mode) -> Callable[[web.Application], AsyncI
             max_total_connections=settings.max_total_connections,
             max_route_connections=settings.max_route_connections,
         )
-        if mode == "mock":
-            _join(app, config, TwinTransport(_twin(config)))
+        if server is not None:
+            _join(app, config, TwinTransport(server))
             yield
             return
         async with make_session(http) as session:

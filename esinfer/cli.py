@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from esinfer import __version__, logs
-from esinfer.config import Config, ConfigError, load
+from esinfer.config import TWIN_PROFILES, Config, ConfigError, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -99,6 +99,8 @@ def _parser() -> _Parser:
             allow_abbrev=False,
         )
         _add_server_options(command, port)
+        if name != "serve":
+            _add_profile(command)
         command.set_defaults(parser=command, run=_run_server, defaults={"server.port": port})
     return parser
 
@@ -125,11 +127,20 @@ def _add_server_options(parser: argparse.ArgumentParser, port: int) -> None:
     )
 
 
+def _add_profile(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--profile",
+        choices=TWIN_PROFILES,
+        help=f"server that the twin imitates (default: {TWIN_PROFILES[0]})",
+    )
+
+
 def _config(args: argparse.Namespace, environ: Mapping[str, str]) -> Config:
     options = {
         "server.host": args.host,
         "server.port": args.port,
         "logging.format": args.log_format,
+        "twin.profile": getattr(args, "profile", None),
     }
     given = [f"{name}={value}" for name, value in options.items() if value is not None]
     return load(args.conf, environ, [*args.set, *given], args.defaults)
