@@ -34,7 +34,7 @@ process. The built-in Hugging Face twin answers every upstream request,
 whatever its url."""
 _TWIN = """\
 Run the Hugging Face twin alone, over HTTP: an offline stand-in for a Hugging
-Face endpoint or a text-embeddings-inference server."""
+Face endpoint, a text-embeddings-inference server or another one (--profile)."""
 _SETTINGS = """\
 Settings come from, the later the stronger: built-in defaults, the file given
 with --conf, environment variables ESINFER_SECTION__KEY, --set, and the other
@@ -48,6 +48,7 @@ examples:
   esinfer mock                               the server for tests, on port 9200
   esinfer serve --host 0.0.0.0 --port 9300   the server, reachable from outside
   esinfer mock --set inference.retry_initial_delay=10ms
+  esinfer twin --profile toolkit             a stand-in for the Inference Toolkit
 
 `esinfer COMMAND --help` explains a command's options."""
 

@@ -1,7 +1,8 @@
 """The servers that the twin can imitate, by name.
 
 Making one is cheap and does nothing else: an embedder is loaded with the first
-text.
+text. What imitates another server than the default one is imported when it is
+asked for, so that start-up does not pay.
 """
 
 from __future__ import annotations
@@ -11,16 +12,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from esinfer.twin.elser import make_elser
 from esinfer.twin.embedders import Embedder, hashing_embedder
 from esinfer.twin.models import DEFAULT_MODEL, Model, model_named
-from esinfer.twin.serverless import Serverless
 from esinfer.twin.servers import Server
 from esinfer.twin.tei import TEI_1_8, TEI_1_9, Release, Twin
 from esinfer.twin.tei_task import Task
 from esinfer.twin.tgi import Tgi
-from esinfer.twin.toolkit import TASKS, Encoder, make_toolkit
-from esinfer.twin.vllm import Vllm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,15 +54,21 @@ def _tei(release: Release, order: Order) -> Server:
 
 
 def _toolkit(order: Order) -> Server:
-    task = order.task or next(iter(TASKS))
-    return make_toolkit(task, order.model, order.embedder)
+    from esinfer.twin.toolkit import make_toolkit  # noqa: PLC0415
+
+    return make_toolkit(order.task or _TOOLKIT_TASKS[0], order.model, order.embedder)
 
 
 def _elser(order: Order) -> Server:
+    from esinfer.twin.elser import make_elser  # noqa: PLC0415
+    from esinfer.twin.toolkit import Encoder  # noqa: PLC0415
+
     return make_elser(Encoder(model=order.model, embedder=order.embedder))
 
 
 def _serverless(order: Order) -> Server:
+    from esinfer.twin.serverless import Serverless  # noqa: PLC0415
+
     return Serverless(
         model_id=order.model.name,
         dimensions=order.dimensions,
@@ -79,8 +82,17 @@ def _tgi(order: Order) -> Server:
 
 
 def _vllm(order: Order) -> Server:
+    from esinfer.twin.vllm import Vllm  # noqa: PLC0415
+
     return Vllm(model_id=order.model.name, api_key=order.api_key)
 
+
+_TOOLKIT_TASKS: Final = (
+    "sentence-embeddings",
+    "sentence-similarity",
+    "sentence-ranking",
+    "feature-extraction",
+)
 
 PROFILES: Final[Mapping[str, Profile]] = {
     "tei-1.9": Profile(
@@ -94,7 +106,7 @@ PROFILES: Final[Mapping[str, Profile]] = {
         tasks=tuple(Task),
     ),
     "toolkit": Profile(
-        imitates="the Inference Toolkit's container", make=_toolkit, tasks=tuple(TASKS)
+        imitates="the Inference Toolkit's container", make=_toolkit, tasks=_TOOLKIT_TASKS
     ),
     "serverless": Profile(imitates="router.huggingface.co", make=_serverless),
     "tgi": Profile(imitates="text-generation-inference 3.3", make=_tgi),

@@ -10,12 +10,17 @@ import pytest
 from esinfer.config import TWIN_PROFILES
 from esinfer.twin.profiles import DEFAULT_PROFILE, PROFILES, make_server
 from esinfer.twin.servers import Kind, Server
+from esinfer.twin.toolkit import TASKS
 from tests.twin.asking import JSON, get, post, said
 
 
 def test_the_configuration_knows_the_same_profiles() -> None:
     assert list(PROFILES) == list(TWIN_PROFILES)
     assert TWIN_PROFILES[0] == DEFAULT_PROFILE
+
+
+def test_the_tasks_of_the_toolkit_are_those_it_has() -> None:
+    assert list(PROFILES["toolkit"].tasks) == list(TASKS)
 
 
 @pytest.mark.parametrize("name", PROFILES)
