@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import aiohttp
 import pytest
 
 from esinfer.app import make_app, make_twin
@@ -104,6 +105,16 @@ async def test_sparse_vectors_of_tei_are_not_understood(client: Client) -> None:
         reply = await ask(client, "sparse_embedding", {"input": ["a"]}, f"{url}/embed_sparse")
     assert reply.status == 400
     assert "expecting token of type [START_OBJECT] but found [START_ARRAY]" in reply.text
+
+
+async def test_what_stands_behind_the_question_mark_reaches_the_toolkit() -> None:
+    config = load(None, {}, ["twin.profile=toolkit", "twin.task=feature-extraction"])
+    async with run_app(make_twin(config), ours=False) as url, aiohttp.ClientSession() as session:
+        body = {"inputs": "a " * 300}
+        async with session.post(f"{url}/?truncation=true", json=body) as response:
+            assert response.status == 200
+            [rows] = await response.json()
+    assert len(rows) == 256
 
 
 def test_a_task_that_the_profile_has_not_is_a_wrong_configuration() -> None:

@@ -35,9 +35,8 @@ def authorize(headers: Mapping[str, str], api_key: str | None) -> None:
         raise Refused(TwinAnswer(status=401))
 
 
-def admit(headers: Mapping[str, str], body: bytes, *, api_key: str | None, limit: int) -> None:
-    """Refuse a body that does not reach its handler."""
-    authorize(headers, api_key)
+def admit(headers: Mapping[str, str], body: bytes, limit: int) -> None:
+    """Refuse a body that is not announced as JSON or is longer than ``limit``."""
     content_type = headers.get("content-type", "")
     if content_type != JSON and not _JSON_TYPE.fullmatch(content_type):
         raise Refused(text(415, "Expected request with `Content-Type: application/json`"))

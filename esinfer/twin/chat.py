@@ -74,7 +74,7 @@ def _streamed(events: Iterable[bytes], headers: Mapping[str, str]) -> TwinAnswer
 
 def _headers(messages: Sequence[Message]) -> dict[str, str]:
     characters = sum(len(message.text) for message in messages)
-    return {"x-compute-type": "cpu", "x-compute-characters": str(characters)}
+    return {"x-compute-type": "gpu+optimized", "x-compute-characters": str(characters)}
 
 
 def complete(request: ChatRequest, tool: Tool | None) -> Completion:

@@ -14,6 +14,12 @@ MAX_DIMENSIONS = 4096
 """The longest vector that Elasticsearch's ``dense_vector`` stores."""
 
 
+def check_dimensions(dimensions: int) -> None:
+    """ValueError unless a vector can be that long."""
+    if not 1 <= dimensions <= MAX_DIMENSIONS:
+        raise ValueError(f"dimensions must be between 1 and {MAX_DIMENSIONS}")
+
+
 class Embedder(Protocol):
     """Turns text into vectors, the same text into the same vector always.
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from esinfer.twin.embedders import Embedder, hashing_embedder
+from esinfer.twin.embedders import Embedder, check_dimensions, hashing_embedder
 from esinfer.twin.models import DEFAULT_MODEL, Model, model_named
 from esinfer.twin.servers import Server
 from esinfer.twin.tei import TEI_1_8, TEI_1_9, Release, Twin
@@ -127,7 +127,7 @@ def make_server(
 ) -> Server:
     """A server of that profile. Left out, ``dimensions`` are those of the model.
 
-    ValueError for a profile or a task that is not there, or for dimensions that are too many.
+    ValueError for a profile or a task that is not there, or for dimensions out of bounds.
     """
     found = PROFILES.get(profile)
     if found is None:
@@ -135,6 +135,8 @@ def make_server(
     if task is not None and task not in found.tasks:
         choices = f"one of {', '.join(found.tasks)}" if found.tasks else "left out"
         raise ValueError(f"task of profile {profile} must be {choices}, got {task}")
+    if dimensions is not None:
+        check_dimensions(dimensions)
     return found.make(
         Order(
             model=model_named(model or DEFAULT_MODEL, dimensions),

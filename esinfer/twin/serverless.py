@@ -4,8 +4,8 @@ It serves every model by its name in the path. Models of embeddings stand on
 TEI there, chats come from some provider in OpenAI's form, which here is TGI's.
 
 Known differences: what the router says of a path that it does not know, and
-how many bytes it takes, are not documented. Any model is taken for one of
-embeddings unless its name speaks of a re-ranker.
+how many bytes it takes, are not documented. What a model declares to be for is
+guessed from its name.
 Source: upstream.md section 1c.
 """
 
@@ -43,6 +43,8 @@ _NO_SENTENCES: Final = (
 )
 _TASKS: Final[Mapping[Kind, Task]] = {Kind.RERANK: Task.RERANKER}
 _RERANKER: Final = re.compile(r"rerank|cross-encoder", re.IGNORECASE)
+_SIMILARITY: Final = re.compile(r"sentence-transformers/|intfloat/")
+"""Whose models declare ``sentence-similarity`` for their pipeline."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,9 +128,11 @@ def _converse(server: Tgi, body: bytes) -> TwinAnswer:
 
 
 def _task(model: str, pipeline: str | None) -> Task:
-    """What a model does; unless told, one of embeddings compares sentences."""
+    """What a model does: unless told, what it declares, which here its name has to tell."""
     if pipeline is None:
-        return Task.RERANKER if _RERANKER.search(model) else Task.SENTENCE_SIMILARITY
+        if _RERANKER.search(model):
+            return Task.RERANKER
+        return Task.SENTENCE_SIMILARITY if _SIMILARITY.match(model) else Task.EMBEDDING
     task = _PIPELINES.get(pipeline)
     if task is None:
         name = pipeline.rpartition("/")[2]

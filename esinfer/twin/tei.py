@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 from esinfer.twin import tei_about
 from esinfer.twin.answers import Failure, Refused, TwinAnswer, TwinRequest, json
 from esinfer.twin.axum import admit, answered, authorize, find, lower
-from esinfer.twin.embedders import MAX_DIMENSIONS, Embedder, hashing_embedder
+from esinfer.twin.embedders import Embedder, check_dimensions, hashing_embedder
 from esinfer.twin.models import DEFAULT_MODEL
 from esinfer.twin.servers import Kind
 from esinfer.twin.tei_model import TeiModel
@@ -68,8 +68,7 @@ class Twin:
     now: Callable[[], float] = time
 
     def __post_init__(self) -> None:
-        if not 1 <= self.dimensions <= MAX_DIMENSIONS:
-            raise ValueError(f"dimensions must be between 1 and {MAX_DIMENSIONS}")
+        check_dimensions(self.dimensions)
 
     def answer(self, request: TwinRequest) -> TwinAnswer:
         """Answer a request by its path and method."""
@@ -104,7 +103,8 @@ class Twin:
     def post(self, respond: _Respond, words: _Words, request: TwinRequest) -> TwinAnswer:
         """What ``respond`` makes of a body that is let through, a failure put in ``words``."""
         headers = lower(request.headers)
-        admit(headers, request.body, api_key=self.api_key, limit=self.payload_limit)
+        authorize(headers, self.api_key)
+        admit(headers, request.body, self.payload_limit)
         try:
             return respond(self, request.body)
         except Failure as error:

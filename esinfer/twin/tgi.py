@@ -3,7 +3,8 @@
 ``POST /`` is TGI's own route of generation, whole; neither its ``parameters``
 nor ``/generate`` and its stream are here.
 
-Source: TGI 3.3 ``server.rs``, ``lib.rs``; upstream.md section 1d.
+Source: TGI 3.3 ``server.rs``, ``lib.rs``: the routes, what asks for the key and how it is
+compared; upstream.md section 1d.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from time import perf_counter, time
 from typing import Any, Final
 
-from esinfer.twin.answers import TEXT, TwinAnswer, TwinRequest, json
+from esinfer.twin.answers import TEXT, Refused, TwinAnswer, TwinRequest, json
 from esinfer.twin.axum import admit, answered, find, lower
 from esinfer.twin.chat import chat, complete
 from esinfer.twin.chat_forms import VERSION, Label
@@ -51,10 +52,19 @@ class Tgi:
         """What ``respond`` makes of a body that is let through to it."""
 
         def admitted() -> TwinAnswer:
-            admit(lower(headers), body, api_key=self.api_key, limit=self.payload_limit)
+            given = lower(headers)
+            self._authorize(given)
+            admit(given, body, self.payload_limit)
             return respond(self, body)
 
         return answered(admitted)
+
+    def _authorize(self, headers: Mapping[str, str]) -> None:
+        """TGI, unlike TEI, compares without case."""
+        if self.api_key is None:
+            return
+        if headers.get("authorization", "").lower() != f"bearer {self.api_key.lower()}":
+            raise Refused(TwinAnswer(status=401))
 
     def chat(self, body: bytes) -> TwinAnswer:
         """``POST /v1/chat/completions``; may raise Refused or MalformedBody."""
@@ -98,9 +108,11 @@ class Tgi:
                 "max_stop_sequences": 4,
                 "max_input_tokens": 4095,
                 "max_total_tokens": 4096,
+                "max_batch_total_tokens": 16000,
+                "max_waiting_tokens": 20,
+                "max_batch_size": None,
                 "validation_workers": 2,
                 "max_client_batch_size": 4,
-                "router": "text-generation-router",
                 "version": VERSION,
                 "sha": None,
                 "docker_label": None,
@@ -123,6 +135,7 @@ def _post(respond: Callable[[Tgi, bytes], TwinAnswer]) -> Mapping[str, _Route]:
 
 _ROUTES: Final[Mapping[str, Mapping[str, _Route]]] = {
     "/": {**_get(Tgi.health), **_post(Tgi.generate)},
+    "/invocations": _post(Tgi.generate),
     "/v1/chat/completions": _post(Tgi.chat),
     "/v1/models": _get(Tgi.models),
     "/health": _get(Tgi.health),

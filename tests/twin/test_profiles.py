@@ -68,6 +68,13 @@ def test_what_is_not_there_is_a_value_error(arguments: list[str], message: str) 
     assert str(caught.value) == message
 
 
+@pytest.mark.parametrize("name", PROFILES)
+@pytest.mark.parametrize("dimensions", [0, -1, 4097])
+def test_dimensions_are_bounded(name: str, dimensions: int) -> None:
+    with pytest.raises(ValueError, match="dimensions must be between 1 and 4096"):
+        make_server(name, dimensions=dimensions)
+
+
 # Models
 
 

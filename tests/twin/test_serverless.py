@@ -48,7 +48,7 @@ def test_each_model_has_its_own_dimensions_unless_they_are_given(
 
 
 @pytest.mark.parametrize("path", [MINILM, f"{MINILM}/pipeline/sentence-similarity"])
-def test_a_model_of_embeddings_compares_sentences_unless_told(path: str) -> None:
+def test_a_model_that_declares_it_compares_sentences_unless_told(path: str) -> None:
     status, [same, other] = said(post(ROUTER, path, PAIR))
     assert status == 200
     assert same == pytest.approx(1)
@@ -60,6 +60,11 @@ def test_what_elasticsearch_sends_without_the_pipeline_is_refused() -> None:
         "SentenceSimilarityPipeline.__call__() missing 1 required positional argument: 'sentences'"
     )
     assert said(post(ROUTER, MINILM, {"inputs": ["a fox"]})) == (400, {"error": error})
+
+
+def test_a_model_that_declares_no_similarity_gives_vectors() -> None:
+    _, [row] = said(post(ROUTER, f"{MODELS}/BAAI/bge-small-en-v1.5", {"inputs": ["a fox"]}))
+    assert len(row) == 384
 
 
 @pytest.mark.parametrize(

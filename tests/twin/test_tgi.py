@@ -59,11 +59,17 @@ def test_an_invalid_request_is_422_or_if_streamed_an_event() -> None:
     ]
 
 
-@pytest.mark.parametrize("path", ["/", "/v1/chat/completions"])
+@pytest.mark.parametrize("path", ["/", "/invocations", "/v1/chat/completions"])
 def test_the_key_and_json_are_asked_for(path: str) -> None:
     assert post(Tgi(api_key="key"), path, b"{}") == TwinAnswer(status=401)
     assert post(TGI, path, b"{}", {}).status == 415
     assert post(Tgi(payload_limit=1), path, b"{}").status == 413
+
+
+@pytest.mark.parametrize("key", ["Bearer Key", "bearer KEY"])
+def test_the_key_is_compared_without_case(key: str) -> None:
+    headers = {**JSON, "Authorization": key}
+    assert post(Tgi(api_key="Key"), "/", {"inputs": "a"}, headers).status == 200
 
 
 def test_the_rest_is_open_to_all() -> None:
