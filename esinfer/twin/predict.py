@@ -18,7 +18,6 @@ from typing import Any, Final, TypeAlias
 import orjson
 
 from esinfer.twin.answers import Tokenized, TwinAnswer, check_batch, empty_input, success
-from esinfer.twin.embedders import Embedder
 from esinfer.twin.rerank import cosines, logit
 from esinfer.twin.serde import Deserializer
 from esinfer.twin.tokenizer import DIRECTIONS, Tokenizer, Truncation
@@ -90,7 +89,7 @@ def predict(
     check_batch(len(request.inputs), max_batch)
     split = [_split(tokenizer, request, texts) for texts in request.inputs]
     middle = clock()
-    found = [_predictions(tokenizer.embedder, request, texts, labels) for texts in split]
+    found = [_predictions(tokenizer, request, texts, labels) for texts in split]
     body = orjson.dumps(found if request.is_batch else found[0], option=orjson.OPT_SERIALIZE_NUMPY)
     end = clock()
     inputs = [
@@ -112,18 +111,18 @@ def _split(tokenizer: Tokenizer, request: PredictRequest, texts: Texts) -> list[
 
 
 def _predictions(
-    embedder: Embedder,
+    tokenizer: Tokenizer,
     request: PredictRequest,
     texts: Sequence[Sequence[str]],
     labels: Sequence[str],
 ) -> list[dict[str, object]]:
-    others: list[Sequence[str]] = [embedder.terms(label) for label in labels]
+    others = [tokenizer.cut(tokenizer.split(label), request) for label in labels]
     query, *behind = texts
     if len(labels) == 1:
         others = behind or others
     elif behind:
         query = [*query, *behind[0]]
-    logits = [logit(cosine) for cosine in cosines(embedder, [query, *others])]
+    logits = [logit(cosine) for cosine in cosines(tokenizer.embedder, [query, *others])]
     scores = logits if request.raw_scores else probabilities(logits)
     from numpy import float32  # noqa: PLC0415 (the vectors have loaded it)
 

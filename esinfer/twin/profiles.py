@@ -113,7 +113,6 @@ PROFILES: Final[Mapping[str, Profile]] = {
     "elser": Profile(imitates="a container with a handler for ELSER", make=_elser),
     "vllm": Profile(imitates="vLLM's chat", make=_vllm),
 }
-DEFAULT_PROFILE: Final = "tei-1.9"
 
 
 def make_server(

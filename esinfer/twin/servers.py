@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 from esinfer.twin.answers import TwinAnswer, TwinRequest
 
+DEFAULT_PROFILE: Final = "tei-1.9"
 UNLIMITED: Final = 2**62
 """The ``payload_limit`` of a server that has none."""
 
@@ -42,3 +43,14 @@ class Server(Protocol):
 
         A server without such a route answers as it answers such a body.
         """
+
+
+class MakeServer(Protocol):
+    """Makes the server of a profile; what is None is the profile's own choice.
+
+    ValueError for what cannot be made.
+    """
+
+    def __call__(
+        self, profile: str, /, *, model: str | None, dimensions: int | None, api_key: str | None
+    ) -> Server: ...

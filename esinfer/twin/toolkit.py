@@ -21,6 +21,10 @@ from esinfer.twin.embedders import Embedder
 from esinfer.twin.models import Model
 from esinfer.twin.predict import probabilities
 from esinfer.twin.rerank import cosines, logit
+from esinfer.twin.servers import UNLIMITED
+from esinfer.twin.tokenizer import Tokenizer, Truncation
+
+_FROM_THE_START: Final = Truncation()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +43,12 @@ class Encoder:
         """The terms that the model takes of a text; PipelineError if it is none."""
         if not isinstance(text, str):
             raise PipelineError(f"'{type(text).__name__}' object is not subscriptable")
-        return self.loaded.terms(text)[: self.model.max_input_length]
+        return self.cut(text, self.model.max_input_length)
+
+    def cut(self, text: str, limit: int) -> Sequence[str]:
+        """The first terms of a text, ``limit`` at most."""
+        tokenizer = Tokenizer(embedder=self.loaded, max_input_length=limit, auto_truncate=True)
+        return tokenizer.cut(tokenizer.split(text), _FROM_THE_START)
 
     def cosines(self, texts: Sequence[object]) -> list[float]:
         """Of the first text and each other."""
@@ -94,9 +103,8 @@ def feature_extraction(encoder: Encoder, inputs: Any, parameters: Mapping[str, o
 
 
 def _token_rows(encoder: Encoder, text: str, *, truncate: bool) -> object:
-    terms = encoder.loaded.terms(text)
-    if truncate:
-        terms = terms[: encoder.model.max_input_length - _MARKS]
+    limit = encoder.model.max_input_length - _MARKS if truncate else UNLIMITED
+    terms = encoder.cut(text, limit)
     tokens = len(terms) + _MARKS
     if tokens > _POSITIONS:
         raise PipelineError(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import orjson
 import pytest
 
 from esinfer.config import TWIN_PROFILES
-from esinfer.twin.profiles import DEFAULT_PROFILE, PROFILES, make_server
-from esinfer.twin.servers import Kind, Server
+from esinfer.twin.profiles import PROFILES, make_server
+from esinfer.twin.servers import DEFAULT_PROFILE, Kind, MakeServer, Server
 from esinfer.twin.toolkit import TASKS
 from tests.twin.asking import JSON, get, post, said
 
@@ -28,7 +29,8 @@ def test_making_a_server_loads_no_embedder(name: str) -> None:
     def embedder(dimensions: int) -> Any:
         raise AssertionError(dimensions)
 
-    server = make_server(name, embedder=embedder)
+    made: MakeServer = partial(make_server, embedder=embedder)
+    server = made(name, model=None, dimensions=None, api_key=None)
     assert server.payload_limit >= 2_000_000
 
 
