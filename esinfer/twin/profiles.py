@@ -13,7 +13,7 @@ from functools import partial
 from typing import Final
 
 from esinfer.twin.embedders import Embedder, check_dimensions, hashing_embedder
-from esinfer.twin.models import DEFAULT_MODEL, Model, model_named
+from esinfer.twin.known_models import DEFAULT_MODEL, Model, model_named
 from esinfer.twin.servers import Server
 from esinfer.twin.tei import TEI_1_8, TEI_1_9, Release, Twin
 from esinfer.twin.tei_task import Task

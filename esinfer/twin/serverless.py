@@ -21,7 +21,7 @@ from esinfer.twin.answers import TEXT, Refused, TwinAnswer, TwinRequest, json
 from esinfer.twin.axum import answered, lower
 from esinfer.twin.chat_request import load_chat_request
 from esinfer.twin.embedders import Embedder, hashing_embedder
-from esinfer.twin.models import DEFAULT_MODEL, model_named
+from esinfer.twin.known_models import DEFAULT_MODEL, model_named
 from esinfer.twin.servers import Kind
 from esinfer.twin.tei import Twin
 from esinfer.twin.tei_task import Task

@@ -21,7 +21,7 @@ from esinfer.twin import tei_about
 from esinfer.twin.answers import Failure, Refused, TwinAnswer, TwinRequest, json
 from esinfer.twin.axum import admit, answered, authorize, find, lower
 from esinfer.twin.embedders import Embedder, check_dimensions, hashing_embedder
-from esinfer.twin.models import DEFAULT_MODEL
+from esinfer.twin.known_models import DEFAULT_MODEL
 from esinfer.twin.servers import Kind
 from esinfer.twin.tei_model import TeiModel
 from esinfer.twin.tei_task import Task, model_type

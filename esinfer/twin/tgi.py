@@ -19,7 +19,7 @@ from esinfer.twin.axum import admit, answered, find, lower
 from esinfer.twin.chat import chat, complete
 from esinfer.twin.chat_forms import VERSION, Label
 from esinfer.twin.chat_request import ChatRequest, Message, load_chat_request
-from esinfer.twin.models import DEFAULT_MODEL
+from esinfer.twin.known_models import DEFAULT_MODEL
 from esinfer.twin.serde import Deserializer
 from esinfer.twin.servers import Kind
 

@@ -18,7 +18,7 @@ import orjson
 
 from esinfer.twin.container import Container, PipelineError
 from esinfer.twin.embedders import Embedder
-from esinfer.twin.models import Model
+from esinfer.twin.known_models import Model
 from esinfer.twin.predict import probabilities
 from esinfer.twin.rerank import cosines, logit
 from esinfer.twin.servers import UNLIMITED

@@ -20,7 +20,7 @@ from esinfer.twin.answers import EVENT_STREAM, JSON, Failure, Refused, TwinAnswe
 from esinfer.twin.axum import answered, lower
 from esinfer.twin.chat import called_tool, complete
 from esinfer.twin.chat_request import ChatRequest, load_chat_request
-from esinfer.twin.models import DEFAULT_MODEL
+from esinfer.twin.known_models import DEFAULT_MODEL
 from esinfer.twin.serde import MalformedBody
 from esinfer.twin.servers import UNLIMITED, Kind
 from esinfer.twin.vllm_forms import Head, VllmEvents, ended, whole
