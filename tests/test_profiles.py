@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import cycle, islice
+from string import ascii_lowercase
 from typing import Any
 
 import aiohttp
@@ -41,9 +43,9 @@ async def test_vectors_of_a_profile_are_understood(start: StartServer, profile: 
 async def test_weights_of_elser_are_understood(start: StartServer) -> None:
     client = await start("twin.profile=elser", mode="mock")
     reply = await ask(client, "sparse_embedding", {"input": ["a fox"]})
-    assert reply.json == {
-        "sparse_embedding": [{"is_truncated": False, "embedding": {"fox": 1.0, "a": 0.125}}]
-    }
+    [item] = reply.json["sparse_embedding"]
+    assert item["embedding"].keys() == {"a", "fox"}
+    assert item["embedding"]["fox"] > item["embedding"]["a"]
 
 
 @pytest.mark.parametrize("profile", ["tgi", "vllm", "serverless"])
@@ -89,7 +91,7 @@ async def test_too_long_a_text_is_cut_by_a_new_tei_and_refused_by_an_old_one(
     client: Client, profile: str, *, halved: bool
 ) -> None:
     """Before 1.9 the answer is 413: Elasticsearch halves the text and asks again."""
-    text = "".join(f"w{number:03} " for number in range(300))
+    text = "".join(f"{letter} " for letter in islice(cycle(ascii_lowercase), 300))
     twin = make_twin(load(None, {}, [f"twin.profile={profile}"]))
     async with run_app(twin, ours=False) as url:
         whole = await ask(client, "text_embedding", {"input": text}, url)

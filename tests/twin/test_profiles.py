@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from esinfer.config import TWIN_PROFILES
+from esinfer.twin.embedders import hashing_embedder
 from esinfer.twin.profiles import PROFILES, make_server
 from esinfer.twin.servers import DEFAULT_PROFILE, Kind, MakeServer, Server
 from esinfer.twin.toolkit import TASKS
@@ -94,7 +95,7 @@ def test_dimensions_are_bounded(name: str, dimensions: int) -> None:
     ],
 )
 def test_a_known_model_sets_dimensions_and_tokens(name: str, dimensions: int, tokens: int) -> None:
-    server = make_server("tei-1.8", model=name)
+    server = make_server("tei-1.8", model=name, embedder=hashing_embedder)
     _, about = said(get(server, "/info"))
     assert about["model_id"] == about["served_model_name"] == name
     assert about["max_input_length"] == tokens

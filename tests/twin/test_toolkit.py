@@ -7,15 +7,16 @@ import orjson
 import pytest
 
 from esinfer.twin.answers import TwinAnswer, TwinRequest
+from esinfer.twin.embedders import hashing_embedder
 from esinfer.twin.profiles import make_server
 from esinfer.twin.servers import Kind, Server
 from tests.twin.asking import JSON, get, post, said
 
-EMBEDDINGS = make_server("toolkit")
-SIMILARITY = make_server("toolkit", task="sentence-similarity")
-RANKING = make_server("toolkit", task="sentence-ranking")
-EXTRACTION = make_server("toolkit", task="feature-extraction")
-TEI = make_server("tei-1.9")
+EMBEDDINGS = make_server("toolkit", embedder=hashing_embedder)
+SIMILARITY = make_server("toolkit", task="sentence-similarity", embedder=hashing_embedder)
+RANKING = make_server("toolkit", task="sentence-ranking", embedder=hashing_embedder)
+EXTRACTION = make_server("toolkit", task="feature-extraction", embedder=hashing_embedder)
+TEI = make_server("tei-1.9", embedder=hashing_embedder)
 
 
 def refused(reason: str) -> tuple[int, object]:
@@ -269,7 +270,7 @@ def test_what_is_no_text_is_refused(server: Server, inputs: object) -> None:
 
 
 def test_elser_is_the_container_with_a_handler_of_its_own() -> None:
-    server = make_server("elser")
+    server = make_server("elser", embedder=hashing_embedder)
     status, body = said(post(server, "/", {"inputs": ["a fox", "dog dog"]}))
     assert (status, body) == (200, [{"fox": 1.0, "a": 0.125}, {"dog": 1.375}])
     assert said(post(server, "/predict", {"inputs": "dog"})) == (200, [{"dog": 1.0}])
