@@ -236,16 +236,17 @@ def test_sentence_ranking_refuses(inputs: object, reason: str) -> None:
 
 
 def test_feature_extraction_does_not_truncate_unless_told() -> None:
+    server = make_server("toolkit", task="feature-extraction")
     long = "a " * 600
     reason = (
         "The size of tensor a (602) must match the size of tensor b (512) "
         "at non-singleton dimension 1"
     )
-    assert said(post(EXTRACTION, "/", {"inputs": long})) == refused(reason)
-    _, [rows] = said(post(EXTRACTION, "/", {"inputs": long}, query="truncation=true"))
+    assert said(post(server, "/", {"inputs": long})) == refused(reason)
+    _, [rows] = said(post(server, "/", {"inputs": long}, query="truncation=true"))
     assert len(rows) == 256
     body = {"inputs": long, "parameters": {"truncation": False}}
-    assert said(post(EXTRACTION, "/", body, query="truncation=true")) == refused(reason)
+    assert said(post(server, "/", body, query="truncation=true")) == refused(reason)
 
 
 def test_feature_extraction_refuses_parameters_it_does_not_know() -> None:
