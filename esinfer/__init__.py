@@ -14,9 +14,10 @@ The path of ``POST /_inference/text_embedding/{id}``, a module a step::
     tasks             the result, in wire form
     api/responses     bytes to the caller
 
-``lifecycle`` creates, changes and removes endpoints; ``app`` joins the parts;
-``twin`` stands in for Hugging Face. Imports run one way:
-app, api, lifecycle, inference, services and limits and upstream, endpoints,
+``lifecycle`` creates, changes and removes endpoints; ``chunked`` cuts inputs
+into the chunks of ``chunking`` and runs an inference for each batch; ``app``
+joins the parts; ``twin`` stands in for Hugging Face. Imports run one way:
+app, api, lifecycle and chunked, inference, services and limits and upstream, endpoints,
 tasks, the formats (``object_parser``, ``json_reader``, ``java``, ``units``),
 ``errors``.
 """

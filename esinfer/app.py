@@ -13,6 +13,7 @@ from esinfer.api.keys import ABOUT, INFERENCE, LIFECYCLE, REGION_POLICY, REGISTR
 from esinfer.api.middleware import elasticsearch, sign
 from esinfer.api.responses import EVENT_FORM, EventForm
 from esinfer.api.routes import add_routes
+from esinfer.api.upstreams import UPSTREAMS
 from esinfer.config import Config, ConfigError
 from esinfer.endpoints import MemoryStore
 from esinfer.inference import Inference, RetryPolicy
@@ -20,10 +21,12 @@ from esinfer.lifecycle import Lifecycle
 from esinfer.limits import RateLimits
 from esinfer.region_policy import RegionPolicyStore
 from esinfer.services.registry import ServiceRegistry
-from esinfer.twin.app import make_twin_app
-from esinfer.twin.profiles import make_server
-from esinfer.twin.servers import Server
+from esinfer.twin.app import make_upstreams_app
+from esinfer.twin.control import Control
+from esinfer.twin.exchange_log import LogLimits
+from esinfer.twin.profiles import check_task, make_server
 from esinfer.twin.transport import TwinTransport
+from esinfer.twin.upstreams import ServerSettings, Upstreams, UpstreamSettings
 from esinfer.upstream import HttpSettings, HttpTransport, Transport, make_session
 
 
@@ -47,7 +50,8 @@ def make_app(config: Config, mode: Mode = "serve") -> web.Application:
     app[REGION_POLICY] = RegionPolicyStore()
     app[REGISTRY] = ServiceRegistry()
     app.on_response_prepare.append(sign)
-    app.cleanup_ctx.append(_inference(config, mode))
+    upstreams = _add_upstreams(app, config) if mode == "mock" else None
+    app.cleanup_ctx.append(_inference(config, upstreams))
     add_routes(app)
     return app
 
@@ -62,27 +66,56 @@ def _at_least(version: str, least: tuple[int, int]) -> bool:
 
 def make_twin(config: Config) -> web.Application:
     """The twin alone, over HTTP."""
-    return make_twin_app(_server(config))
+    return make_upstreams_app(make_upstreams(config), _start(config))
 
 
-def _server(config: Config) -> Server:
-    """The server that the twin imitates; ConfigError if the profile has no such task."""
+def make_upstreams(config: Config) -> Upstreams:
+    """A twin's upstreams as they are at the start; whoever makes some has them alone."""
+    return Upstreams(
+        make_server,
+        default=_start(config),
+        limits=LogLimits(
+            entries=config.twin.log_entries,
+            body_size=config.twin.log_body_size,
+            size=config.twin.log_size,
+        ),
+    )
+
+
+def _start(config: Config) -> UpstreamSettings:
+    """The upstream as configured; ConfigError if the profile has no such task."""
     twin = config.twin
     try:
-        return make_server(
-            twin.profile,
-            model=twin.model_id,
-            dimensions=twin.dimensions or None,
-            api_key=twin.api_key or None,
-            task=twin.task or None,
-        )
+        check_task(twin.profile, twin.task or None)
     except ValueError as error:
         raise ConfigError(f"twin: {error}") from error
+    return UpstreamSettings(
+        server=ServerSettings(
+            profile=twin.profile,
+            task=twin.task or None,
+            dimensions=twin.dimensions or None,
+            model=twin.model_id,
+            api_key=twin.api_key or None,
+        )
+    )
 
 
-def _inference(config: Config, mode: Mode) -> Callable[[web.Application], AsyncIterator[None]]:
+def _add_upstreams(app: web.Application, config: Config) -> Upstreams:
+    """The twin of a mock, and the routes' hold on it."""
+    upstreams = make_upstreams(config)
+    app[UPSTREAMS] = Control(upstreams, start=_start(config), knows_inference_ids=True)
+
+    async def stop_waiting(_app: web.Application) -> None:
+        upstreams.pauses.end()
+
+    app.on_shutdown.append(stop_waiting)
+    return upstreams
+
+
+def _inference(
+    config: Config, upstreams: Upstreams | None
+) -> Callable[[web.Application], AsyncIterator[None]]:
     """What belongs to the event loop: the session, the limiters and all that uses them."""
-    server = _server(config) if mode == "mock" else None
 
     async def context(app: web.Application) -> AsyncIterator[None]:
         settings = config.inference
@@ -92,8 +125,9 @@ def _inference(config: Config, mode: Mode) -> Callable[[web.Application], AsyncI
             max_total_connections=settings.max_total_connections,
             max_route_connections=settings.max_route_connections,
         )
-        if server is not None:
-            _join(app, config, TwinTransport(server))
+        if upstreams is not None:
+            limit = settings.max_response_size
+            _join(app, config, TwinTransport(upstreams, max_response_size=limit))
             yield
             return
         async with make_session(http) as session:

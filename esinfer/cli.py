@@ -1,4 +1,4 @@
-"""The command line: ``esinfer serve``, ``esinfer mock`` and ``esinfer twin``.
+"""The command line: the servers ``serve``, ``mock`` and ``twin``, and ``chunk``.
 
 What a command needs to run is imported when it runs, so that ``--help`` and a
 wrong option are answered at once.
@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from esinfer import __version__, logs
+from esinfer import __version__, chunk_command, logs
 from esinfer.config import TWIN_PROFILES, Config, ConfigError, load
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ examples:
   esinfer serve --host 0.0.0.0 --port 9300   the server, reachable from outside
   esinfer mock --set inference.retry_initial_delay=10ms
   esinfer twin --profile toolkit             a stand-in for the Inference Toolkit
+  esinfer chunk README.md --strategy sentence --max-chunk-size 60
 
 `esinfer COMMAND --help` explains a command's options."""
 
@@ -103,6 +104,16 @@ def _parser() -> _Parser:
         if name != "serve":
             _add_profile(command)
         command.set_defaults(parser=command, run=_run_server, defaults={"server.port": port})
+    command = commands.add_parser(
+        "chunk",
+        help="cut a text into chunks as Elasticsearch does",
+        description=chunk_command.DESCRIPTION,
+        epilog=chunk_command.EXAMPLES,
+        formatter_class=raw,
+        allow_abbrev=False,
+    )
+    chunk_command.add_options(command)
+    command.set_defaults(parser=command, run=chunk_command.run)
     return parser
 
 
@@ -222,6 +233,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     try:
         status: int = args.run(args)
-    except ConfigError as error:
+    except (ConfigError, chunk_command.InputError) as error:
         return _refuse(error)
     return status

@@ -152,6 +152,15 @@ class TwinConfig:
         expected='a model name such as "sentence-transformers/all-MiniLM-L6-v2"',
     )
     api_key: str = secret("", "Key that the twin asks of its callers; empty asks none.")
+    log_entries: int = integer(
+        1000, "Requests that the log of an upstream keeps, 0 for none.", low=0, high=1_000_000
+    )
+    log_body_size: int = size(
+        "64kb", "Bytes of each body that the log keeps; a size.", low="0b", high="100mb"
+    )
+    log_size: int = size(
+        "64mb", "Bytes that the log of an upstream takes; a size.", low="0b", high="2gb"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -93,6 +93,7 @@ class _Server(web.Server):
             made.request_handler,
             request_factory=made.request_factory,
             loop=made._loop,  # noqa: SLF001 - aiohttp has no public way to choose the protocol
+            handler_cancellation=made.handler_cancellation,
             **made._kwargs,  # noqa: SLF001 - as above
         )
         self._connection = connection

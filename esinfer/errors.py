@@ -20,7 +20,10 @@ ElasticsearchError                       exception 500
 ├── HttpClientFailed                     exception 500
 └── JavaException                        errors that are no ElasticsearchException in Java
     ├── IllegalArgument                  illegal_argument_exception 400
-    │   └── NumberFormat                 number_format_exception 400
+    │   ├── NumberFormat                 number_format_exception 400
+    │   ├── PatternSyntax                pattern_syntax_exception 400
+    │   │   └── UnsupportedPattern       Java reads it, esinfer does not
+    │   └── RegexReadLimit               a separator that ran away
     ├── ValidationFailed                 validation_exception 400
     │   └── ActionRequestValidation      action_request_validation_exception 400
     ├── XContentParseError               x_content_parse_exception 400
@@ -298,6 +301,13 @@ class NotImplementedHere(StatusException):
     template = "esinfer does not implement [{method} {path}]"
 
 
+class NoTwin(StatusException):
+    template = (
+        "esinfer serve calls real upstreams and has none to set: start esinfer mock,"
+        " or set those of esinfer twin under /__twin/upstreams on its own port"
+    )
+
+
 class MoreThanOneInput(StatusException):
     template = "{provider} completions only accepts 1 input"
 
@@ -310,6 +320,22 @@ class ReasoningNotSupported(StatusException):
     """Our wording: Elasticsearch's could not be determined."""
 
     template = "The {service} service does not support reasoning"
+
+
+class ChunkedInferenceNotSupported(StatusException):
+    """Our wording: in Elasticsearch nothing asks such a task for chunks."""
+
+    template = "Chunked inference is not supported for task type [{task_type}]"
+
+
+class EmbeddingCountMismatch(StatusException):
+    """Chunked inference needs one embedding a chunk; the plain one does not look."""
+
+    status = 500
+    template = (
+        "Error the number of embedding responses [{found}] does not equal"
+        " the number of requests [{sent}]"
+    )
 
 
 class ChatOnlyStreams(StatusException):
@@ -441,6 +467,22 @@ class IllegalArgument(JavaException):
 class NumberFormat(IllegalArgument):
     type = "number_format_exception"
     template = 'For input string: "{text}"'
+
+
+class PatternSyntax(IllegalArgument):
+    """A regex that Java refuses, in the words of java.util.regex."""
+
+    type = "pattern_syntax_exception"
+
+
+class UnsupportedPattern(PatternSyntax):
+    """A regex that Java accepts and esinfer cannot translate."""
+
+
+class RegexReadLimit(IllegalArgument):
+    """A separator that would take more time than its text allows; Java counts characters read."""
+
+    template = "Chunk separator regex [{regex}] has exceeded the character read limit"
 
 
 class BadBoolean(IllegalArgument):

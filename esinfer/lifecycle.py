@@ -132,8 +132,8 @@ class Lifecycle:
             raise MissingServiceSettings
         task_settings = body.get("task_settings") or {}
         task = self._registry.task(service, task_type)
-        chunking_settings = _chunking(body) if task.chunks else None
-        read = _READ_ALWAYS | {"chunking_settings"} if task.chunks else _READ_ALWAYS
+        chunking_settings = _chunking(body) if task.has_chunking_settings else None
+        read = _READ_ALWAYS | {"chunking_settings"} if task.has_chunking_settings else _READ_ALWAYS
         endpoint = InferenceEndpoint(
             inference_id=inference_id,
             task_type=task_type,
@@ -211,7 +211,7 @@ class Lifecycle:
         self, stored: InferenceEndpoint, service: Service, change: Change
     ) -> InferenceEndpoint:
         task = self._registry.task(service, stored.task_type)
-        if change.chunking_settings and not task.chunks:
+        if change.chunking_settings and not task.has_chunking_settings:
             _refuse({"chunking_settings": change.chunking_settings}, service)
         _refuse(task.task_settings.unknown_in(change.task_settings), service)
         members = task.update.parse(change.service_settings, lambda: _json(change.service_settings))

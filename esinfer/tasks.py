@@ -138,13 +138,17 @@ class SparseEmbedding:
     is_truncated: bool
 
     def to_json(self) -> bytes:
+        flag = b"true" if self.is_truncated else b"false"
+        return b'{"is_truncated":' + flag + b',"embedding":' + self.weights_to_json() + b"}"
+
+    def weights_to_json(self) -> bytes:
+        """The object of weights alone."""
         weights = java.float_array(self.weights)[1:-1].split(b",") if self.tokens else []
         pairs = b",".join(
             orjson.dumps(token) + b":" + weight
             for token, weight in zip(self.tokens, weights, strict=True)
         )
-        flag = b"true" if self.is_truncated else b"false"
-        return b'{"is_truncated":' + flag + b',"embedding":{' + pairs + b"}}"
+        return b"{" + pairs + b"}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,16 +22,18 @@ LAYERS = (
     ("object_parser", "map_fields"),
     ("nested_parser",),
     ("tasks", "chat", "rerank"),
+    ("merging",),
     ("chunking",),
     ("endpoints", "region_policy"),
     ("limits", "upstream", "stores"),
     ("services",),
     ("inference",),
-    ("lifecycle",),
+    ("lifecycle", "chunked"),
     ("api",),
     ("serving", "twin"),
     ("app",),
-    ("cli", "demo", "testing"),
+    ("chunk_command", "demo", "testing"),
+    ("cli",),
     ("__main__",),
 )
 """From the bottom up; a module imports from the layers below its own, or from its own package."""
@@ -86,10 +88,24 @@ def test_configuration_and_twin_are_known_to_those_who_join_the_parts(path: Path
         assert not foreign & {"config", "twin"}
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.glob("twin/*.py")), ids=module_name)
-def test_twin_stands_alone_but_for_its_transport_and_protocol(path: Path) -> None:
-    joints = {"transport.py": {"tasks", "upstream"}, "protocol.py": {"connection"}}
-    assert {name for name, *_ in ours(path)} <= joints.get(path.name, set()) | {"twin"}
+CONTROL = {"errors", "json_reader", "nested_parser", "object_parser", "similar", "units"}
+"""What reads the bodies of the twin's control plane, and words its refusals."""
+
+JOINTS = {
+    "twin.transport": {"errors", "tasks", "upstream"},
+    "twin.protocol": {"connection"},
+    "twin.admin": CONTROL,
+    "twin.control": CONTROL,
+    "twin.fields": CONTROL,
+    "twin.faults.kinds": CONTROL,
+    "twin.faults.latency": {"errors"},
+}
+"""Where the twin touches the rest."""
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("twin/**/*.py")), ids=module_name)
+def test_twin_stands_alone_but_for_its_joints(path: Path) -> None:
+    assert {name for name, *_ in ours(path)} <= JOINTS.get(module_name(path), set()) | {"twin"}
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ async def _read(request: web.Request) -> Call:
     data = await body.required_bytes(request)
     parameters.reject_unknown()
     loaded = await _load(request, data, requested, from_url=True)
-    endpoint = await _find(request)
+    endpoint = await find_endpoint(request)
     service = request.app[REGISTRY].service(endpoint.service)
     if requested not in (TaskType.ANY, endpoint.task_type):
         raise IncompatibleTaskType(requested=requested, stored=endpoint.task_type)
@@ -120,7 +120,8 @@ async def _load(
     return await body.load(request, data, partial(load, task_type=task_type, from_url=from_url))
 
 
-async def _find(request: web.Request) -> InferenceEndpoint:
+async def find_endpoint(request: web.Request) -> InferenceEndpoint:
+    """The endpoint that the path names; EndpointNotFound if there is none."""
     inference_id = request.match_info["inference_id"]
     endpoint = await request.app[STORE].get(inference_id)
     if endpoint is None:

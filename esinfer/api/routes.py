@@ -13,12 +13,22 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from esinfer.api import admin, cluster, endpoints, inference, region_policy, services
+from esinfer.api import (
+    admin,
+    chunks,
+    cluster,
+    endpoints,
+    inference,
+    region_policy,
+    services,
+    upstreams,
+)
 from esinfer.api.middleware import ANY_SLASHES, expect
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _ID = "{inference_id:[^/]+}"
+_NAME = "{name:[^/]+}"
 _TYPED = "{task_type:[^/]+}/" + _ID
 
 ROUTES: tuple[tuple[str, str, Handler], ...] = (
@@ -34,6 +44,15 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/_nodes/http,settings", cluster.nodes),
     ("GET", "/_capabilities", cluster.capabilities),
     ("GET", "/_esinfer", admin.about),
+    ("POST", "/_esinfer/chunk", chunks.chunk),
+    ("POST", f"/_esinfer/inference/{_TYPED}/chunked", chunks.infer_chunks),
+    ("GET", "/_esinfer/upstreams", upstreams.get_all),
+    ("DELETE", "/_esinfer/upstreams", upstreams.delete_all),
+    ("GET", f"/_esinfer/upstreams/{_NAME}", upstreams.get),
+    ("PUT", f"/_esinfer/upstreams/{_NAME}", upstreams.put),
+    ("DELETE", f"/_esinfer/upstreams/{_NAME}", upstreams.delete),
+    ("GET", f"/_esinfer/upstreams/{_NAME}/log", upstreams.get_log),
+    ("DELETE", f"/_esinfer/upstreams/{_NAME}/log", upstreams.clear_log),
     ("GET", "/_inference", endpoints.get_all),
     ("GET", "/_inference/_all", endpoints.get_all),
     ("GET", "/_inference/_services", services.catalogue),

@@ -37,6 +37,18 @@ class Streaming:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Chunking:
+    """How a task takes the inputs of chunked inference.
+
+    ``batch_size`` is how many chunks one request holds, None for any number;
+    ``whole`` tells that an input is never cut, so that it is its only chunk.
+    """
+
+    batch_size: int | None = None
+    whole: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """One task of a service.
 
@@ -48,7 +60,9 @@ class Task:
     ``character_limit`` is the length in UTF-16 units to which each text is
     cut before sending, None for no cut. ``task_settings`` reads the section
     of that name. ``probe_streams`` tells that
-    the validation call only looks whether a stream begins.
+    the validation call only looks whether a stream begins. ``chunking`` is
+    None for tasks without chunked inference; ``chunking_settings`` are read
+    where ``has_chunking_settings``.
     """
 
     settings: ServiceSettingsParser
@@ -65,7 +79,8 @@ class Task:
     task_settings: TaskSettingsSchema = NO_TASK_SETTINGS
     streaming: Streaming | None = None
     probe_streams: bool = False
-    chunks: bool = False
+    chunking: Chunking | None = None
+    has_chunking_settings: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

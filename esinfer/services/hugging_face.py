@@ -26,7 +26,7 @@ from esinfer.errors import (
 from esinfer.map_fields import Boolean, PositiveInteger
 from esinfer.object_parser import TextField
 from esinfer.rerank import RerankRequest, RerankResult
-from esinfer.services.base import Service, Streaming, Task
+from esinfer.services.base import Chunking, Service, Streaming, Task
 from esinfer.services.hugging_face_answers import parse_embeddings, parse_rerank, parse_sparse
 from esinfer.services.hugging_face_statuses import (
     check_chat_status,
@@ -302,6 +302,8 @@ def read_chat(
 
 # -- the service ------------------------------------------------------------
 
+CHUNKING = Chunking(batch_size=20)
+
 TEXT_EMBEDDING = Task(
     settings=EmbeddingSettingsParser(),
     update=EmbeddingUpdateParser(),
@@ -312,7 +314,8 @@ TEXT_EMBEDDING = Task(
     parse=read_embeddings,
     character_limit=token_limit,
     measure=measure_embeddings,
-    chunks=True,
+    chunking=CHUNKING,
+    has_chunking_settings=True,
 )
 
 SPARSE_EMBEDDING = Task(
@@ -324,6 +327,7 @@ SPARSE_EMBEDDING = Task(
     check=check_status,
     parse=read_sparse,
     character_limit=token_limit,
+    chunking=CHUNKING,
 )
 
 RERANK = Task(

@@ -1,34 +1,56 @@
-"""The twin over HTTP: every request is read, answered by a server of ``twin``, written."""
+"""The twin over HTTP: every request is read, answered by its upstream, written.
+
+Under ``/__twin/`` it is set and looked at, see ``admin``.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+import socket
+import struct
 from typing import Final
 
 from aiohttp import http_exceptions, web
 
+from esinfer.twin import admin
 from esinfer.twin.answers import TwinAnswer, TwinRequest
+from esinfer.twin.delivery import Delivery, Ending
+from esinfer.twin.pauses import Interrupted
+from esinfer.twin.received import Received
 from esinfer.twin.servers import Server
+from esinfer.twin.upstreams import Exchange, Upstreams, UpstreamSettings, single
 
-TWIN: Final = web.AppKey[Server]("twin")
+UPSTREAMS: Final = web.AppKey("upstreams", Upstreams)
 
 _LARGE: Final = 16 * 1024
 """Bodies over this are answered in a thread, so that they do not hold up the loop."""
 
 
 def make_twin_app(twin: Server) -> web.Application:
-    """An application that answers as ``twin`` does."""
+    """An application that answers as ``twin`` does, as long as nothing else is set."""
+    return make_upstreams_app(single(twin), UpstreamSettings())
+
+
+def make_upstreams_app(upstreams: Upstreams, start: UpstreamSettings) -> web.Application:
+    """An application that stands in for ``upstreams``; ``start`` is what a PUT begins from."""
     app = web.Application()
-    app[TWIN] = twin
+    app[UPSTREAMS] = upstreams
+    admin.add_routes(app, upstreams, start)
     app.router.add_route("*", "/{path:.*}", _answer)
+    app.on_shutdown.append(_stop_waiting)
     return app
 
 
+async def _stop_waiting(app: web.Application) -> None:
+    """Stalled and dripping answers do not hold up the end of the server."""
+    app[UPSTREAMS].pauses.end()
+
+
 async def _answer(request: web.Request) -> web.StreamResponse:
-    twin = request.app[TWIN]
+    url = str(request.url)
+    upstream = request.app[UPSTREAMS].find(url)
     try:
-        body = await _read(request, twin.payload_limit)
+        body = await _read(request, upstream.server.payload_limit)
     except (ConnectionError, http_exceptions.HttpProcessingError, web.RequestPayloadError):
         return _broken_off()
     read = TwinRequest(
@@ -38,12 +60,22 @@ async def _answer(request: web.Request) -> web.StreamResponse:
         body=body,
         query=request.query_string,
     )
-    large = len(body) > _LARGE
-    answer = await asyncio.to_thread(twin.answer, read) if large else twin.answer(read)
-    headers = _headers(answer)
-    if answer.events is None:
-        return web.Response(status=answer.status, body=answer.body or None, headers=headers)
-    return await _stream(request, answer.events, web.StreamResponse(headers=headers))
+    with upstream.receive(Received(request=read, url=url)) as exchange:
+        try:
+            await request.app[UPSTREAMS].pauses.pause(exchange.delay)
+            delivery = await _deliver(exchange, upstream.server, read)
+            return await _write(request, exchange, delivery)
+        except Interrupted:
+            return _hang_up(request)
+
+
+async def _deliver(exchange: Exchange, server: Server, read: TwinRequest) -> Delivery:
+    def answer() -> TwinAnswer:
+        return server.answer(read)
+
+    if len(read.body) > _LARGE:
+        return await asyncio.to_thread(exchange.deliver, answer)
+    return exchange.deliver(answer)
 
 
 async def _read(request: web.Request, limit: int) -> bytes:
@@ -69,16 +101,68 @@ def _headers(answer: TwinAnswer) -> dict[str, str]:
     return headers
 
 
-async def _stream(
-    request: web.Request, events: Iterable[bytes], response: web.StreamResponse
+async def _write(
+    request: web.Request, exchange: Exchange, delivery: Delivery
 ) -> web.StreamResponse:
-    """Write event by event; between two, other requests have their turn."""
+    """Write the answer; end it, or the connection, as the delivery says."""
+    answer = delivery.answer
+    exchange.begin(delivery)
+    if delivery.ending is Ending.WHOLE and answer.events is None:
+        exchange.entry.send(answer.body)
+        exchange.end(Ending.WHOLE)
+        return web.Response(
+            status=answer.status, body=answer.body or None, headers=_headers(answer)
+        )
+    response = web.StreamResponse(status=answer.status, headers=_headers(answer))
+    if answer.events is None:
+        response.content_length = len(answer.body) if delivery.length is None else delivery.length
     try:
-        await response.prepare(request)
-        for event in events:
-            await response.write(event)
-            await asyncio.sleep(0)
-        await response.write_eof()
+        if delivery.begins:
+            await response.prepare(request)
+            await _write_parts(request, response, exchange, delivery)
+        if delivery.ending is Ending.WHOLE:
+            await response.write_eof()
+            exchange.end(Ending.WHOLE)
+            return response
     except ConnectionResetError:  # the client has heard enough
-        pass
-    return response
+        return response
+    return await _break_off(request, exchange, delivery)
+
+
+async def _write_parts(
+    request: web.Request, response: web.StreamResponse, exchange: Exchange, delivery: Delivery
+) -> None:
+    """Write part by part; between two, other requests have their turn."""
+    for part in delivery.answer.chunks:
+        exchange.entry.send(part)
+        await response.write(part)
+        if delivery.pause:
+            await request.app[UPSTREAMS].pauses.pause(delivery.pause)
+        else:
+            await asyncio.sleep(0)
+
+
+async def _break_off(
+    request: web.Request, exchange: Exchange, delivery: Delivery
+) -> web.StreamResponse:
+    if delivery.ending is Ending.STALLED:
+        await request.app[UPSTREAMS].pauses.pause(delivery.hold)
+    exchange.end(delivery.ending)
+    return _hang_up(request, reset=delivery.ending is Ending.RESET)
+
+
+_LINGER_NOT: Final = struct.pack("ii", 1, 0)
+"""With it a socket that is closed resets its connection."""
+
+
+def _hang_up(request: web.Request, *, reset: bool = False) -> web.Response:
+    """Close the connection; what is returned never goes out."""
+    transport = request.transport
+    if transport is not None and reset:
+        transport.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT
+        )
+        transport.abort()
+    elif transport is not None:
+        transport.close()
+    return web.Response()

@@ -115,6 +115,16 @@ PROFILES: Final[Mapping[str, Profile]] = {
 }
 
 
+def check_task(profile: str, task: str | None) -> None:
+    """ValueError unless there is such a profile, and it has that task."""
+    found = PROFILES.get(profile)
+    if found is None:
+        raise ValueError(f"profile must be one of {', '.join(PROFILES)}, got {profile}")
+    if task is not None and task not in found.tasks:
+        choices = f"one of {', '.join(found.tasks)}" if found.tasks else "left out"
+        raise ValueError(f"task of profile {profile} must be {choices}, got {task}")
+
+
 def make_server(
     profile: str,
     *,
@@ -128,15 +138,10 @@ def make_server(
 
     ValueError for a profile or a task that is not there, or for dimensions out of bounds.
     """
-    found = PROFILES.get(profile)
-    if found is None:
-        raise ValueError(f"profile must be one of {', '.join(PROFILES)}, got {profile}")
-    if task is not None and task not in found.tasks:
-        choices = f"one of {', '.join(found.tasks)}" if found.tasks else "left out"
-        raise ValueError(f"task of profile {profile} must be {choices}, got {task}")
+    check_task(profile, task)
     if dimensions is not None:
         check_dimensions(dimensions)
-    return found.make(
+    return PROFILES[profile].make(
         Order(
             model=model_named(model or DEFAULT_MODEL, dimensions),
             dimensions=dimensions,

@@ -36,5 +36,12 @@ def _status(status: int, exc: BaseException | None) -> int:
 
 
 def make_runner(app: web.Application, **options: Any) -> Runner:
-    """A runner for the twin's app."""
-    return Runner(app, Protocol, max_line_size=MAX_LINE, max_field_size=MAX_HEADER, **options)
+    """A runner for the twin's app; who goes away before the answer is waited for no longer."""
+    return Runner(
+        app,
+        Protocol,
+        max_line_size=MAX_LINE,
+        max_field_size=MAX_HEADER,
+        handler_cancellation=True,
+        **options,
+    )

@@ -52,5 +52,12 @@ class MakeServer(Protocol):
     """
 
     def __call__(
-        self, profile: str, /, *, model: str | None, dimensions: int | None, api_key: str | None
+        self,
+        profile: str,
+        /,
+        *,
+        model: str | None,
+        dimensions: int | None,
+        api_key: str | None,
+        task: str | None,
     ) -> Server: ...

@@ -2,19 +2,24 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import orjson
 import pytest
+from aiohttp import ClientSession
 from aiohttp.test_utils import TestClient
 from aiohttp.web import Application, AppRunner, Request, TCPSite
 from pytest_aiohttp import AiohttpClient
 
 from esinfer.twin.answers import TwinAnswer, TwinRequest
-from esinfer.twin.app import make_twin_app
+from esinfer.twin.app import make_twin_app, make_upstreams_app
+from esinfer.twin.pauses import Interrupted, Pauses
+from esinfer.twin.protocol import make_runner
 from esinfer.twin.servers import Kind
 from esinfer.twin.tei import Twin
+from esinfer.twin.upstreams import Upstreams, UpstreamSettings, single
 
 JSON = {"Content-Type": "application/json"}
 Client = TestClient[Request, Application]
@@ -257,3 +262,89 @@ async def test_many_at_once_are_answered_each_with_its_own(client: Client) -> No
     counts = [1, 400, 2, 300, 3, 200]
     expected = [str(20 * count) for count in counts]
     assert await asyncio.gather(*map(tokens, counts)) == expected
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not true():  # noqa: ASYNC110 - nobody sets an event for a test
+            await asyncio.sleep(0.001)
+
+
+@asynccontextmanager
+async def stalled(settings: object) -> AsyncIterator[tuple[AppRunner, Upstreams, int]]:
+    """A twin that is set so, behind its own runner."""
+    upstreams = single(Twin())
+    runner = make_runner(make_upstreams_app(upstreams, UpstreamSettings()), shutdown_timeout=60.0)
+    await runner.setup()
+    site = TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    url = f"http://127.0.0.1:{site.port}/__twin/upstreams/default"
+    async with ClientSession() as session, session.put(url, json=settings) as response:
+        assert response.status == 200
+    yield runner, upstreams, site.port
+    await runner.cleanup()
+
+
+def ending(upstreams: Upstreams) -> object:
+    (entry,) = upstreams.get("default").log.to_wire(())
+    return entry["ending"]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "stall", "duration": "1h"},
+        {"kind": "stall", "at": "after_headers", "duration": "1h"},
+        {"kind": "stall", "at": "mid_body", "duration": "1h"},
+        {"kind": "latency", "delay": "1h"},
+        {"kind": "drip", "size": 1, "pause": "1h"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("stops", [True, False], ids=["the twin stops", "the client leaves"])
+async def test_nobody_waits_for_one_that_stalls(
+    fault: object, stops: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with stalled({"faults": [fault]}) as (runner, upstreams, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(
+            b"POST /embed HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            b'Content-Length: 14\r\n\r\n{"inputs":"a"}'
+        )
+        await until(lambda: bool(upstreams.pauses.waiting))
+        async with asyncio.timeout(5):
+            if stops:
+                await runner.cleanup()
+                await reader.read()
+        writer.close()
+        await until(lambda: not upstreams.pauses.waiting)
+        await until(lambda: ending(upstreams) == "abandoned")
+    assert [record for record in caplog.records if record.levelname != "INFO"] == []
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_a_delay_takes_the_time_of_the_sleep_that_is_given() -> None:
+    slept = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    pauses = Pauses(sleep)
+    await pauses.pause(3600.0)
+    await pauses.pause(0.0)
+    assert slept == [3600.0]
+    pauses.end()
+    with pytest.raises(Interrupted):
+        await pauses.pause(3600.0)
+
+
+async def test_who_waits_is_woken_at_the_end_and_a_cancelled_one_is_cancelled() -> None:
+    pauses = Pauses()
+    woken, cancelled = (asyncio.create_task(pauses.pause(3600.0)) for _ in range(2))
+    await until(lambda: pauses.waiting == 2)
+    cancelled.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await cancelled
+    pauses.end()
+    with pytest.raises(Interrupted):
+        await woken

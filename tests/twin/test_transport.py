@@ -9,6 +9,7 @@ from esinfer.tasks import TaskType
 from esinfer.twin.servers import Kind
 from esinfer.twin.tei import Twin
 from esinfer.twin.transport import TwinTransport
+from esinfer.twin.upstreams import single
 from esinfer.upstream import UpstreamRequest
 
 JSON = {"Content-Type": "application/json"}
@@ -42,7 +43,7 @@ async def test_the_task_type_decides_the_form(
     task_type: TaskType, body: object, kind: Kind
 ) -> None:
     expected = TWIN.run(kind, JSON, orjson.dumps(body))
-    transport = TwinTransport(TWIN)
+    transport = TwinTransport(single(TWIN))
     response = await transport.send(request(task_type, body))
     assert (response.status, response.body) == (200, expected.body)
     async with transport.stream(request(task_type, body)) as stream:
@@ -53,7 +54,7 @@ async def test_the_task_type_decides_the_form(
 @pytest.mark.parametrize("task_type", [TaskType.COMPLETION, TaskType.CHAT_COMPLETION])
 async def test_a_stream_comes_event_by_event(task_type: TaskType) -> None:
     expected = list(TWIN.run(Kind.CHAT, JSON, orjson.dumps(STREAM)).chunks)
-    transport = TwinTransport(TWIN)
+    transport = TwinTransport(single(TWIN))
     async with transport.stream(request(task_type, STREAM)) as stream:
         assert stream.status == 200
         assert [chunk async for chunk in stream.chunks] == expected
@@ -61,7 +62,7 @@ async def test_a_stream_comes_event_by_event(task_type: TaskType) -> None:
 
 
 async def test_an_error_is_one_chunk_or_none() -> None:
-    transport = TwinTransport(Twin(api_key="key"))
+    transport = TwinTransport(single(Twin(api_key="key")))
     async with transport.stream(request(TaskType.CHAT_COMPLETION, STREAM)) as stream:
         assert (stream.status, [chunk async for chunk in stream.chunks]) == (401, [])
     asked = request(TaskType.CHAT_COMPLETION, {}, Authorization="Bearer key")
@@ -76,7 +77,7 @@ async def test_an_error_is_one_chunk_or_none() -> None:
 
 
 async def test_a_stream_may_be_left_early() -> None:
-    transport = TwinTransport(TWIN)
+    transport = TwinTransport(single(TWIN))
     async with transport.stream(request(TaskType.CHAT_COMPLETION, STREAM)) as stream:
         first = await anext(stream.chunks)
     assert b'"content":"esinfer"' in first
@@ -86,7 +87,7 @@ async def test_a_stream_may_be_left_early() -> None:
 
 async def test_others_have_their_turn_between_two_events() -> None:
     long = request(TaskType.COMPLETION, STREAM)
-    async with TwinTransport(TWIN).stream(long) as stream:
+    async with TwinTransport(single(TWIN)).stream(long) as stream:
         await anext(stream.chunks)
         other = asyncio.create_task(asyncio.sleep(0))
         await anext(stream.chunks)
@@ -96,6 +97,6 @@ async def test_others_have_their_turn_between_two_events() -> None:
 
 async def test_a_large_body_is_answered() -> None:
     body = {"inputs": ["word " * 1_000] * 32}
-    response = await TwinTransport(TWIN).send(request(TaskType.TEXT_EMBEDDING, body))
+    response = await TwinTransport(single(TWIN)).send(request(TaskType.TEXT_EMBEDDING, body))
     assert response.status == 200
     assert len(orjson.loads(response.body)) == 32

@@ -1,0 +1,119 @@
+"""``/_esinfer/chunk`` and ``…/chunked``: what Elasticsearch does inside ``semantic_text``.
+
+Source: interface.md; chunking.md sections 1 and 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING
+
+import orjson
+from aiohttp import web
+
+from esinfer import java
+from esinfer.api import body
+from esinfer.api.inference import find_endpoint
+from esinfer.api.keys import INFERENCE, REGISTRY
+from esinfer.api.middleware import PARAMETERS
+from esinfer.api.responses import error_body, respond
+from esinfer.api.schemas import InputTypeField
+from esinfer.chunked import ChunkedInput, ChunkedRequest, EmbeddedChunk, chunk_all, run_chunked
+from esinfer.chunking import settings
+from esinfer.errors import ActionRequestValidation, ElasticsearchError, IncompatibleTaskType
+from esinfer.inference import default_timeout
+from esinfer.object_parser import MapField, ObjectParser, StringsField
+from esinfer.tasks import SparseEmbedding, TaskType
+from esinfer.threads import run_beside
+
+if TYPE_CHECKING:
+    from esinfer.chunking.chunker import Chunk
+
+
+class ChunkParser(ObjectParser):
+    """The body of ``/_esinfer/chunk``."""
+
+    parser_name = "esinfer/chunk"
+
+    input = StringsField()
+    chunking_settings = MapField()
+
+
+class ChunkedParser(ChunkParser):
+    """The body of a chunked inference; its settings win over the endpoint's."""
+
+    parser_name = "esinfer/chunked"
+
+    input_type = InputTypeField()
+
+
+_CHUNK = ChunkParser()
+_CHUNKED = ChunkedParser()
+
+
+def _load(read: body.Body, parser: ChunkParser) -> ChunkedRequest:
+    loaded = parser.parse(read.value, read.text)
+    inputs = loaded.get("input")
+    if not inputs:
+        problem = "be null" if inputs is None else "be an empty array"
+        raise ActionRequestValidation([f"Field [input] cannot {problem}"])
+    given: Mapping[str, object] | None = loaded.get("chunking_settings")
+    return ChunkedRequest(
+        inputs=inputs,
+        input_type=loaded.get("input_type"),
+        settings=None if given is None else settings.load(given),
+    )
+
+
+async def chunk(request: web.Request) -> web.StreamResponse:
+    """``POST /_esinfer/chunk``: the chunks of each input."""
+    data = await body.required_bytes(request)
+    request[PARAMETERS].reject_unknown()
+    asked = await body.load(request, data, partial(_load, parser=_CHUNK))
+    chunked = await chunk_all(asked.inputs, asked.settings or settings.DEFAULT)
+    return await respond(request, await run_beside(partial(_dump_chunks, chunked)))
+
+
+def _dump_chunks(chunked: list[list[Chunk]]) -> bytes:
+    return orjson.dumps({"chunks": [[chunk._asdict() for chunk in own] for own in chunked]})
+
+
+async def infer_chunks(request: web.Request) -> web.StreamResponse:
+    """``POST /_esinfer/inference/{task_type}/{inference_id}/chunked``."""
+    requested = TaskType.parse(request.match_info["task_type"])
+    timeout = request[PARAMETERS].time("timeout")
+    data = await body.required_bytes(request)
+    request[PARAMETERS].reject_unknown()
+    asked = await body.load(request, data, partial(_load, parser=_CHUNKED))
+    endpoint = await find_endpoint(request)
+    if requested not in (TaskType.ANY, endpoint.task_type):
+        raise IncompatibleTaskType(requested=requested, stored=endpoint.task_type)
+    results = await run_chunked(
+        request.app[INFERENCE],
+        request.app[REGISTRY].service(endpoint.service),
+        endpoint,
+        asked,
+        timeout or default_timeout(endpoint.task_type),
+    )
+    return await respond(request, await run_beside(partial(_dump_results, results)))
+
+
+def _dump_results(results: list[ChunkedInput]) -> bytes:
+    return b'{"chunks":[' + b",".join(map(_dump_input, results)) + b"]}"
+
+
+def _dump_input(result: ChunkedInput) -> bytes:
+    if isinstance(result, ElasticsearchError):
+        return orjson.dumps({"error": error_body(result)["error"]})
+    return b"[" + b",".join(map(_dump_chunk, result)) + b"]"
+
+
+def _dump_chunk(chunk: EmbeddedChunk) -> bytes:
+    embedding = chunk.embedding
+    if isinstance(embedding, SparseEmbedding):
+        printed = embedding.weights_to_json()
+    else:
+        printed = java.float_array(embedding)
+    place = {"start_offset": chunk.start_offset, "end_offset": chunk.end_offset, "text": chunk.text}
+    return orjson.dumps(place)[:-1] + b',"embeddings":' + printed + b"}"

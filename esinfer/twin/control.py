@@ -1,0 +1,225 @@
+"""The control plane without HTTP: JSON values in, JSON values out, errors of Elasticsearch's shape.
+
+Two faces show it: ``/_esinfer/upstreams`` of ``esinfer mock``, and
+``/__twin/upstreams`` on the twin's own port.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final, cast
+
+from esinfer.errors import IllegalArgument, ResourceNotFound
+from esinfer.json_reader import token_of
+from esinfer.nested_parser import OBJECT_ARRAY, DeepField, StoppedReading, parse_object
+from esinfer.object_parser import (
+    Nested,
+    ObjectParser,
+    Problem,
+    Text,
+)
+from esinfer.similar import did_you_mean
+from esinfer.twin import fields
+from esinfer.twin.faults.fault import Fault
+from esinfer.twin.faults.kinds import NAMES, make_fault, parser_of
+from esinfer.twin.profiles import PROFILES, check_task
+from esinfer.twin.states import State, StateSettings
+from esinfer.twin.upstreams import (
+    DEFAULT,
+    MOST_UPSTREAMS,
+    ServerSettings,
+    Upstream,
+    Upstreams,
+    UpstreamSettings,
+)
+from esinfer.units import format_time
+
+_MOST_FAULTS: Final = 100
+_MOST_STARS: Final = 8
+_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?", re.ASCII)
+"""The form of inference ids."""
+
+
+class UpstreamNotFound(ResourceNotFound):
+    template = "Upstream not found [{name}]"
+
+
+class FaultsField(DeepField[tuple[Fault, ...]]):
+    """An array of faults, each read by the parser of its kind; a single one will do."""
+
+    tokens = OBJECT_ARRAY
+
+    def read(self, value: object) -> tuple[Fault, ...]:
+        if isinstance(value, dict):
+            return (_read_fault(value, ()),)
+        items = cast("list[object]", value)
+        if len(items) > _MOST_FAULTS:
+            raise IllegalArgument(
+                reason=f"[{len(items)}] faults, expected [{_MOST_FAULTS}] at most"
+            )
+        return tuple(_read_fault(item, (index,)) for index, item in enumerate(items))
+
+
+def _read_fault(value: object, steps: tuple[int, ...]) -> Fault:
+    if not isinstance(value, dict):
+        problem = Problem(f"Expected START_OBJECT but was: {token_of(value)}")
+        raise StoppedReading(Nested("fault", steps, problem), steps)
+    kind = value.get("kind")
+    if isinstance(kind, str) and kind not in NAMES:
+        hint = did_you_mean(kind, NAMES) or f"expected one of [{', '.join(NAMES)}]"
+        cause = IllegalArgument(reason=f"unknown kind of fault [{kind}], {hint}")
+        problem = Problem("failed to parse field [kind]", cause)
+        raise StoppedReading(Nested("fault", (*steps, "kind"), problem), (*steps, "kind"))
+    parser = parser_of(kind if isinstance(kind, str) else NAMES[0])
+    loaded = parse_object(parser, value, steps)
+    try:
+        return make_fault(loaded, value)
+    except IllegalArgument as cause:
+        raise StoppedReading(cause, steps, at_end=True) from cause
+
+
+class UpstreamParser(ObjectParser):
+    parser_name = "upstream"
+
+    url = fields.TextField()
+    profile = fields.ChoiceField(tuple(PROFILES))
+    task = fields.TextField()
+    model = fields.TextField()
+    dimensions = fields.CountField(1, 4096)
+    api_key = fields.TextField()
+    state = fields.ChoiceField(tuple(State))
+    ready_after = fields.DurationField()
+    ready_after_requests = fields.CountField(1, 1_000_000)
+    max_concurrent_requests = fields.CountField(1, 1_000_000)
+    faults = FaultsField()
+
+
+_UPSTREAM: Final = UpstreamParser()
+
+
+class Control:
+    """Sets, shows and clears the upstreams of one twin.
+
+    ``knows_inference_ids`` tells whether requests bear an inference id, which
+    they do in process alone.
+    """
+
+    def __init__(
+        self, upstreams: Upstreams, *, start: UpstreamSettings, knows_inference_ids: bool
+    ) -> None:
+        self._upstreams = upstreams
+        self._start = start
+        self._knows_inference_ids = knows_inference_ids
+
+    def load(self, name: str, value: object, text: Text) -> UpstreamSettings:
+        """The settings in a body; what it leaves out is as at the start. Changes nothing.
+
+        ``text`` gives the JSON in which places of errors are counted.
+        """
+        if not _NAME.fullmatch(name) or len(name) > 255:
+            raise IllegalArgument(
+                reason=f"Invalid upstream name [{name}], expected lower-case letters, digits,"
+                " [-], [_] and [.], with a letter or digit at both ends"
+            )
+        settings = self._settings(_UPSTREAM.parse(value, text))
+        if name != DEFAULT and settings.url is None:
+            raise IllegalArgument(reason="Required [url]")
+        return settings
+
+    def put(self, name: str, settings: UpstreamSettings) -> dict[str, object]:
+        """Set all of an upstream; its counts begin anew, its log goes on."""
+        if name not in self._upstreams and self._upstreams.is_full:
+            raise IllegalArgument(reason=f"There are [{MOST_UPSTREAMS}] upstreams already")
+        return _to_wire(self._upstreams.put(name, settings))
+
+    def _settings(self, loaded: dict[str, Any]) -> UpstreamSettings:
+        given = dict(loaded)
+        start = self._start.server
+        profile = given.pop("profile", start.profile)
+        server = ServerSettings(
+            profile=profile,
+            task=given.pop("task", start.task if profile == start.profile else None),
+            model=given.pop("model", start.model),
+            dimensions=given.pop("dimensions", start.dimensions),
+            api_key=given.pop("api_key", start.api_key) or None,
+        )
+        state = StateSettings(
+            state=State(given.pop("state", State.RUNNING)),
+            ready_after=given.pop("ready_after", None),
+            ready_after_requests=given.pop("ready_after_requests", None),
+        )
+        settings = UpstreamSettings(server=server, state=state, **given)
+        self._check(settings)
+        return settings
+
+    def _check(self, settings: UpstreamSettings) -> None:
+        try:
+            check_task(settings.server.profile, settings.server.task)
+        except ValueError as error:
+            raise IllegalArgument(reason=str(error)) from error
+        state = settings.state
+        waits = state.ready_after is not None or state.ready_after_requests is not None
+        if waits and state.state is not State.COLD:
+            raise IllegalArgument(reason="[ready_after…] goes with the state [cold] alone")
+        if (settings.url or "").count("*") > _MOST_STARS:
+            raise IllegalArgument(reason=f"[url] may have [{_MOST_STARS}] [*] at most")
+        if not self._knows_inference_ids and any(
+            fault.match.inference_id is not None for fault in settings.faults
+        ):
+            raise IllegalArgument(
+                reason="[match.inference_id] is known in esinfer mock alone,"
+                " no request over HTTP bears one"
+            )
+
+    def show(self, name: str) -> dict[str, object]:
+        """One upstream, without its key."""
+        return _to_wire(self._find(name))
+
+    def show_all(self) -> dict[str, object]:
+        """All upstreams."""
+        return {"upstreams": [_to_wire(upstream) for upstream in self._upstreams]}
+
+    def delete(self, name: str) -> None:
+        """Remove an upstream with its log; the default is as at the start."""
+        self._find(name)
+        self._upstreams.delete(name)
+
+    def delete_all(self) -> None:
+        """Back to the start."""
+        self._upstreams.clear()
+
+    def log(self, name: str) -> dict[str, object]:
+        """What reached an upstream, the oldest first."""
+        upstream = self._find(name)
+        secrets: Sequence[str] = [upstream.settings.server.api_key or ""]
+        return {"exchanges": upstream.log.to_wire(secrets)}
+
+    def clear_log(self, name: str) -> None:
+        """Forget what reached an upstream."""
+        self._find(name).log.clear()
+
+    def _find(self, name: str) -> Upstream:
+        try:
+            return self._upstreams.get(name)
+        except KeyError as error:
+            raise UpstreamNotFound(name=name) from error
+
+
+def _to_wire(upstream: Upstream) -> dict[str, object]:
+    settings = upstream.settings
+    ready_after = settings.state.ready_after
+    shown: dict[str, object] = {
+        "name": upstream.name,
+        "url": settings.url,
+        "profile": settings.server.profile,
+        "task": settings.server.task,
+        "model": settings.server.model,
+        "dimensions": settings.server.dimensions,
+        "state": upstream.state.value,
+        "ready_after": None if ready_after is None else format_time(ready_after),
+        "ready_after_requests": settings.state.ready_after_requests,
+        "max_concurrent_requests": settings.max_concurrent_requests,
+        "faults": [armed.to_wire() for armed in upstream.faults],
+    }
+    return {name: value for name, value in shown.items() if value is not None}
