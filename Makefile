@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CLIENTS := build/clients
 NODE := $(shell command -v npm >/dev/null && node -p 'parseInt(process.versions.node) >= 20 || ""' 2>/dev/null)
-CLIENT_SUITES := client-py8 client-py9 $(if $(NODE),client-js8 client-js9)
+CLIENT_SUITES := client-py8 client-py9 client-hub $(if $(NODE),client-js8 client-js9)
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo run test test-postgresql crash test-clients no-node $(CLIENT_SUITES) check format bench clean
@@ -37,7 +37,7 @@ crash: $(READY) ## kill stores and servers at 200 random moments each; nothing m
 	$(BIN)/python -m tests.crash store --kills=200
 	$(BIN)/python -m tests.crash server --kills=200
 
-test-clients: $(READY) ## drive live servers with the Python and JavaScript clients of 8.19 and 9.5
+test-clients: $(READY) ## drive live servers with the clients of Elasticsearch, Hugging Face and OpenAI
 	@$(MAKE) --no-print-directory --keep-going --jobs=4 $(CLIENT_SUITES) $(if $(NODE),,no-node)
 
 $(CLIENT_SUITES): client-%: $(CLIENTS)/%/.ready
@@ -46,7 +46,7 @@ $(CLIENT_SUITES): client-%: $(CLIENTS)/%/.ready
 no-node:
 	@echo 'js8, js9: skipped, there is no Node.js 20 or newer with npm (in CI an error)'; test "$$CI" != true
 
-$(CLIENTS)/py%/.ready: tests/clients/py%/requirements.txt
+$(CLIENTS)/%/.ready: tests/clients/%/requirements.txt
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@

@@ -16,7 +16,7 @@ from esinfer.api.middleware import elasticsearch, sign
 from esinfer.api.responses import EVENT_FORM, EventForm
 from esinfer.api.routes import add_routes
 from esinfer.api.upstreams import UPSTREAMS
-from esinfer.config import Config
+from esinfer.config import Config, ConfigError
 from esinfer.inference import Inference, RetryPolicy
 from esinfer.lifecycle import Lifecycle
 from esinfer.limits import RateLimits
@@ -27,7 +27,7 @@ from esinfer.stores.opening import StoreSettings, open_store
 from esinfer.twin.app import make_upstreams_app
 from esinfer.twin.control import Control
 from esinfer.twin.exchange_log import LogLimits
-from esinfer.twin.servers import make_server
+from esinfer.twin.profiles import check_task, make_server
 from esinfer.twin.transport import TwinTransport
 from esinfer.twin.upstreams import ServerSettings, Upstreams, UpstreamSettings
 from esinfer.upstream import HttpSettings, HttpTransport, Transport, make_session
@@ -87,11 +87,19 @@ def make_upstreams(config: Config) -> Upstreams:
 
 
 def _start(config: Config) -> UpstreamSettings:
+    """The upstream as configured; ConfigError if the profile has no such task."""
+    twin = config.twin
+    try:
+        check_task(twin.profile, twin.task or None)
+    except ValueError as error:
+        raise ConfigError(f"twin: {error}") from error
     return UpstreamSettings(
         server=ServerSettings(
-            dimensions=config.twin.dimensions,
-            model=config.twin.model_id,
-            api_key=config.twin.api_key or None,
+            profile=twin.profile,
+            task=twin.task or None,
+            dimensions=twin.dimensions or None,
+            model=twin.model_id,
+            api_key=twin.api_key or None,
         )
     )
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from esinfer import __version__, chunk_command, logs
-from esinfer.config import Config, ConfigError, load
+from esinfer.config import TWIN_PROFILES, Config, ConfigError, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -35,7 +35,7 @@ process. The built-in Hugging Face twin answers every upstream request,
 whatever its url."""
 _TWIN = """\
 Run the Hugging Face twin alone, over HTTP: an offline stand-in for a Hugging
-Face endpoint or a text-embeddings-inference server."""
+Face endpoint, a text-embeddings-inference server or another one (--profile)."""
 _SETTINGS = """\
 Settings come from, the later the stronger: built-in defaults, the file given
 with --conf, environment variables ESINFER_SECTION__KEY, --set, and the other
@@ -49,6 +49,7 @@ examples:
   esinfer mock                               the server for tests, on port 9200
   esinfer serve --host 0.0.0.0 --port 9300   the server, reachable from outside
   esinfer mock --set inference.retry_initial_delay=10ms
+  esinfer twin --profile toolkit             a stand-in for the Inference Toolkit
   esinfer chunk README.md --strategy sentence --max-chunk-size 60
 
 `esinfer COMMAND --help` explains a command's options."""
@@ -101,6 +102,8 @@ def _parser() -> _Parser:
             allow_abbrev=False,
         )
         _add_server_options(command, port)
+        if name != "serve":
+            _add_profile(command)
         defaults: dict[str, object] = {"server.port": port, **own}
         command.set_defaults(parser=command, run=_run_server, defaults=defaults)
     command = commands.add_parser(
@@ -138,11 +141,20 @@ def _add_server_options(parser: argparse.ArgumentParser, port: int) -> None:
     )
 
 
+def _add_profile(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--profile",
+        choices=TWIN_PROFILES,
+        help=f"server that the twin imitates (default: {TWIN_PROFILES[0]})",
+    )
+
+
 def _config(args: argparse.Namespace, environ: Mapping[str, str]) -> Config:
     options = {
         "server.host": args.host,
         "server.port": args.port,
         "logging.format": args.log_format,
+        "twin.profile": getattr(args, "profile", None),
     }
     given = [f"{name}={value}" for name, value in options.items() if value is not None]
     return load(args.conf, environ, [*args.set, *given], args.defaults)

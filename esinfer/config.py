@@ -121,6 +121,10 @@ class InferenceConfig:
     )
 
 
+TWIN_PROFILES = ("tei-1.9", "tei-1.8", "toolkit", "serverless", "tgi", "elser", "vllm")
+"""The servers that the twin can imitate; a test compares them with ``twin.profiles``."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreConfig:
     """Where ``serve`` and ``mock`` keep endpoints and the region policy."""
@@ -156,10 +160,26 @@ class StoreConfig:
 class TwinConfig:
     """The built-in stand-in for Hugging Face."""
 
-    dimensions: int = integer(384, "Numbers in a text embedding of the twin.", low=1, high=4096)
+    profile: str = choice(
+        "tei-1.9",
+        "Server that the twin imitates, one of those in the README; --profile wins.",
+        *TWIN_PROFILES,
+    )
+    task: str = text(
+        "",
+        "The one task of its model; empty is every one (tei) or the usual one (toolkit).",
+        expected='a task of the profile such as "sentence-similarity", or ""',
+        pattern="[a-z-]*",
+    )
+    dimensions: int = integer(
+        0,
+        "Numbers in a text embedding of the twin; 0 is as many as the model has.",
+        low=0,
+        high=4096,
+    )
     model_id: str = text(
         "sentence-transformers/all-MiniLM-L6-v2",
-        "Name under which the twin reports its model.",
+        "Name of the twin's model; one that Elastic recommends has its dimensions and tokens.",
         expected='a model name such as "sentence-transformers/all-MiniLM-L6-v2"',
     )
     api_key: str = secret("", "Key that the twin asks of its callers; empty asks none.")

@@ -318,6 +318,14 @@ class TestOptions:
         assert (config.twin.model_id, config.twin.dimensions) == ("file", 7)
         assert (config.logging.format, config.logging.level) == ("json", "warn")
 
+    @pytest.mark.parametrize("command", ["mock", "twin"])
+    def test_profile_beats_its_setting(
+        self, served: list[tuple[str, Config]], command: str
+    ) -> None:
+        options = ["--set", "twin.profile=tgi", "--profile", "toolkit"]
+        assert cli.main([command, *options]) == 0
+        assert served[0][1].twin.profile == "toolkit"
+
     def test_twin_takes_the_port_of_the_file(
         self, served: list[tuple[str, Config]], tmp_path: Path
     ) -> None:
@@ -370,6 +378,14 @@ class TestOptions:
             (
                 ["twin", "--host", ""],
                 "esinfer twin: argument --host: must be an address or host name, got ''",
+            ),
+            (
+                ["twin", "--profile", "tei"],
+                "esinfer twin: argument --profile: invalid choice: 'tei'",
+            ),
+            (
+                ["serve", "--profile", "toolkit"],
+                "esinfer serve: unrecognized arguments: --profile toolkit",
             ),
             (
                 ["twin", "--log-format", "xml"],

@@ -23,7 +23,7 @@ from esinfer.similar import did_you_mean
 from esinfer.twin import fields
 from esinfer.twin.faults.fault import Fault
 from esinfer.twin.faults.kinds import NAMES, make_fault, parser_of
-from esinfer.twin.servers import PROFILES
+from esinfer.twin.profiles import PROFILES, check_task
 from esinfer.twin.states import State, StateSettings
 from esinfer.twin.upstreams import (
     DEFAULT,
@@ -83,7 +83,8 @@ class UpstreamParser(ObjectParser):
     parser_name = "upstream"
 
     url = fields.TextField()
-    profile = fields.ChoiceField(PROFILES)
+    profile = fields.ChoiceField(tuple(PROFILES))
+    task = fields.TextField()
     model = fields.TextField()
     dimensions = fields.CountField(1, 4096)
     api_key = fields.TextField()
@@ -135,8 +136,10 @@ class Control:
     def _settings(self, loaded: dict[str, Any]) -> UpstreamSettings:
         given = dict(loaded)
         start = self._start.server
+        profile = given.pop("profile", start.profile)
         server = ServerSettings(
-            profile=given.pop("profile", start.profile),
+            profile=profile,
+            task=given.pop("task", start.task if profile == start.profile else None),
             model=given.pop("model", start.model),
             dimensions=given.pop("dimensions", start.dimensions),
             api_key=given.pop("api_key", start.api_key) or None,
@@ -151,6 +154,10 @@ class Control:
         return settings
 
     def _check(self, settings: UpstreamSettings) -> None:
+        try:
+            check_task(settings.server.profile, settings.server.task)
+        except ValueError as error:
+            raise IllegalArgument(reason=str(error)) from error
         state = settings.state
         waits = state.ready_after is not None or state.ready_after_requests is not None
         if waits and state.state is not State.COLD:
@@ -206,6 +213,7 @@ def _to_wire(upstream: Upstream) -> dict[str, object]:
         "name": upstream.name,
         "url": settings.url,
         "profile": settings.server.profile,
+        "task": settings.server.task,
         "model": settings.server.model,
         "dimensions": settings.server.dimensions,
         "state": upstream.state.value,

@@ -79,6 +79,22 @@ def vectors(embedder: Embedder, texts: Texts, request: EmbedRequest) -> bytes:
     return orjson.dumps(rows, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
+def token_vectors(embedder: Embedder, texts: Texts, _request: EmbedRequest) -> bytes:
+    """``/embed_all``: a list of numbers for each token of each text, as the model has them."""
+    rows = [embedder.token_vectors(terms) for terms in texts]
+    return orjson.dumps(rows, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def sparse_vectors(embedder: Embedder, texts: Texts, request: EmbedRequest) -> bytes:
+    """``/embed`` of a SPLADE model: a number for each token of the vocabulary."""
+    found = [
+        {item["index"]: item["value"] for item in _by_index(embedder.weigh(terms))}
+        for terms in texts
+    ]
+    length = request.dimensions or VOCABULARY
+    return orjson.dumps([[row.get(index, 0.0) for index in range(length)] for row in found])
+
+
 def weights(embedder: Embedder, texts: Texts, _request: EmbedRequest) -> bytes:
     """``/elser``: an object of weighted tokens for each text."""
     return orjson.dumps([embedder.weigh(terms) for terms in texts])

@@ -38,6 +38,11 @@ def load_sparse_request(body: bytes) -> EmbedRequest:
     return _read_quickly(body, _SPARSE) or _read_slowly(body, "EmbedSparseRequest", _SPARSE)
 
 
+def load_all_request(body: bytes) -> EmbedRequest:
+    """Read the body of a request for every token's vector; MalformedBody as above."""
+    return _read_quickly(body, _SPARSE) or _read_slowly(body, "EmbedAllRequest", _SPARSE)
+
+
 def _read_quickly(body: bytes, names: Collection[str]) -> EmbedRequest | None:
     """The request, unless something is wrong or a field may stand twice."""
     try:
@@ -89,8 +94,14 @@ _OPTIONS: Final[Mapping[str, Callable[[object], bool]]] = {
 }
 """Whether a value fits the field."""
 
+
+def read_inputs(source: Deserializer) -> list[Input]:
+    """TEI's ``Input``: a single one is a list of one."""
+    return source.untagged("Input", _fit_inputs)
+
+
 _READERS: Final[Mapping[str, Callable[[Deserializer], object]]] = {
-    "inputs": lambda source: source.untagged("Input", _fit_inputs),
+    "inputs": read_inputs,
     "truncate": lambda source: source.option(Deserializer.boolean),
     "truncation_direction": lambda source: source.variant(DIRECTIONS),
     "prompt_name": lambda source: source.option(Deserializer.string),

@@ -14,6 +14,12 @@ MAX_DIMENSIONS = 4096
 """The longest vector that Elasticsearch's ``dense_vector`` stores."""
 
 
+def check_dimensions(dimensions: int) -> None:
+    """ValueError unless a vector can be that long."""
+    if not 1 <= dimensions <= MAX_DIMENSIONS:
+        raise ValueError(f"dimensions must be between 1 and {MAX_DIMENSIONS}")
+
+
 class Embedder(Protocol):
     """Turns text into vectors, the same text into the same vector always.
 
@@ -36,6 +42,9 @@ class Embedder(Protocol):
         normalize: bool = True,
     ) -> NDArray[float32]:
         """One row for each text, given as terms: cut to ``dimensions``, then normalised."""
+
+    def token_vectors(self, terms: Sequence[str]) -> NDArray[float32]:
+        """A row for each term of a text, and for the marks of its start and its end."""
 
     def weigh(self, terms: Sequence[str]) -> Mapping[str, float]:
         """Token → weight of a text given as terms: the sparse form, heaviest first."""

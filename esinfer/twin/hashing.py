@@ -114,6 +114,10 @@ class HashingEmbedder:
         total, norm = self._direction(terms, length)
         return (total / (norm if normalize else _SCALE)).astype(np.float32)
 
+    def token_vectors(self, terms: Sequence[str]) -> NDArray[np.float32]:
+        """A row for each term of a text, and for the marks of its start and its end."""
+        return self.dense([[term] for term in ("[CLS]", *terms, "[SEP]")], normalize=False)
+
     def weigh(self, terms: Sequence[str]) -> dict[str, float]:
         """Token → weight of a text given as terms; every weight is exact in float32."""
         counts = Counter(term for term in terms if not term.startswith(_WHOLE))

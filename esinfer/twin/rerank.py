@@ -105,14 +105,14 @@ def _terms(
 def _scores(
     embedder: Embedder, request: RerankRequest, texts: Sequence[Sequence[str]]
 ) -> list[float32]:
-    cosines = _cosines(embedder, texts)
+    found = cosines(embedder, texts)
     from numpy import float32  # noqa: PLC0415 (the vectors have loaded it)
 
     to_score = logit if request.raw_scores else _probability
-    return [float32(to_score(cosine)) for cosine in cosines]
+    return [float32(to_score(cosine)) for cosine in found]
 
 
-def _cosines(embedder: Embedder, texts: Sequence[Sequence[str]]) -> list[float]:
+def cosines(embedder: Embedder, texts: Sequence[Sequence[str]]) -> list[float]:
     """The cosines of the first text and each other, the same bits on every machine.
 
     A product of two float32 is exact in float64, and ``fsum`` rounds once.

@@ -17,7 +17,8 @@ from esinfer.twin.answers import TwinAnswer, TwinRequest
 from esinfer.twin.app import make_twin_app, make_upstreams_app
 from esinfer.twin.pauses import Interrupted, Pauses
 from esinfer.twin.protocol import make_runner
-from esinfer.twin.tei import Kind, Twin
+from esinfer.twin.servers import Kind
+from esinfer.twin.tei import Twin
 from esinfer.twin.upstreams import Upstreams, UpstreamSettings, single
 
 JSON = {"Content-Type": "application/json"}

@@ -8,7 +8,8 @@ import pytest
 from esinfer.twin.answers import TwinAnswer, TwinRequest
 from esinfer.twin.embed import VOCABULARY, token_index
 from esinfer.twin.embedders import hashing_embedder
-from esinfer.twin.tei import Kind, Twin
+from esinfer.twin.servers import Kind
+from esinfer.twin.tei import Twin
 
 JSON = {"content-type": "application/json"}
 TEXT = "text/plain; charset=utf-8"
