@@ -20,7 +20,7 @@ cli._application(sys.argv[1], load(None, {}, []))
 print(*sys.modules)
 """
 
-AT_NEED = {"numpy", "yaml", "tomllib", "esinfer.demo"}
+AT_NEED = {"numpy", "tokenizers", "yaml", "tomllib", "esinfer.demo"}
 """For the first text embedding, YAML body and configuration file; and what is a program itself."""
 
 FOR_TESTS = {"_pytest", "aioresponses", "aiohttp.test_utils", "hypothesis", "pytest", "unittest"}

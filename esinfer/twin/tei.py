@@ -27,9 +27,17 @@ from esinfer.twin.chat_forms import Label
 from esinfer.twin.chat_request import ChatRequest, load_chat_request
 from esinfer.twin.embed import Form, embed, indexed_weights, vectors, weights
 from esinfer.twin.embed_request import EmbedRequest, load_embed_request, load_sparse_request
-from esinfer.twin.embedders import MAX_DIMENSIONS, Embedder, hashing_embedder
+from esinfer.twin.embedders import MAX_DIMENSIONS, Embedder, static_embedder
 from esinfer.twin.rerank import RerankRequest, load_rerank_request, rerank
 from esinfer.twin.serde import MalformedBody
+from esinfer.twin.tokenize import (
+    DecodeRequest,
+    TokenizeRequest,
+    decode,
+    load_decode_request,
+    load_tokenize_request,
+    tokenize,
+)
 from esinfer.twin.tokenizer import Tokenizer
 
 VERSION: Final = "1.9.3"
@@ -50,6 +58,10 @@ class Kind(StrEnum):
     """An object of weighted tokens for each input."""
     RERANK = "rerank"
     """The places of the texts, best first, with their scores."""
+    TOKENIZE = "tokenize"
+    """The tokens of each input."""
+    DECODE = "decode"
+    """The text of each list of token numbers."""
     CHAT = "chat"
     """A chat completion, whole or as a stream of events."""
 
@@ -69,7 +81,7 @@ class Twin:
     max_client_batch_size: int = 32
     auto_truncate: bool = True
     payload_limit: int = 2_000_000
-    embedder: Callable[[int], Embedder] = hashing_embedder
+    embedder: Callable[[int], Embedder] = static_embedder
     clock: Callable[[], float] = perf_counter
     now: Callable[[], float] = time
 
@@ -116,6 +128,10 @@ class Twin:
             return self._chat(load_chat_request(body))
         if kind is Kind.RERANK:
             return self._rerank(load_rerank_request(body))
+        if kind is Kind.TOKENIZE:
+            return self._tokenize(load_tokenize_request(body))
+        if kind is Kind.DECODE:
+            return self._decode(load_decode_request(body))
         load, form = _EMBEDDINGS[kind]
         return self._embed(load(body), form)
 
@@ -126,6 +142,14 @@ class Twin:
     def _rerank(self, request: RerankRequest) -> TwinAnswer:
         limit = self.max_client_batch_size
         return rerank(request, self._tokenizer(), max_batch=limit, clock=self.clock)
+
+    def _tokenize(self, request: TokenizeRequest) -> TwinAnswer:
+        embedder = self.embedder(self.dimensions)
+        return tokenize(request, embedder, max_batch=self.max_client_batch_size)
+
+    def _decode(self, request: DecodeRequest) -> TwinAnswer:
+        embedder = self.embedder(self.dimensions)
+        return decode(request, embedder, max_batch=self.max_client_batch_size)
 
     def _chat(self, request: ChatRequest) -> TwinAnswer:
         label = Label(model=request.model_or(self.model_id), created=int(self.now()))
@@ -186,6 +210,8 @@ _ROUTES: Final[Mapping[str, Mapping[str, Kind | Callable[[Twin, TwinRequest], Tw
     "/embed_sparse": {"POST": Kind.EMBED_SPARSE},
     "/elser": {"POST": Kind.ELSER},
     "/rerank": {"POST": Kind.RERANK},
+    "/tokenize": {"POST": Kind.TOKENIZE},
+    "/decode": {"POST": Kind.DECODE},
     "/v1/chat/completions": {"POST": Kind.CHAT},
     "/health": {"GET": Twin.health, "HEAD": Twin.health},
     "/info": {"GET": Twin.info, "HEAD": Twin.info},
