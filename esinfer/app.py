@@ -13,7 +13,7 @@ from esinfer.api.keys import ABOUT, INFERENCE, LIFECYCLE, REGION_POLICY, REGISTR
 from esinfer.api.middleware import elasticsearch, sign
 from esinfer.api.responses import EVENT_FORM, EventForm
 from esinfer.api.routes import add_routes
-from esinfer.config import Config
+from esinfer.config import Config, ConfigError
 from esinfer.endpoints import MemoryStore
 from esinfer.inference import Inference, RetryPolicy
 from esinfer.lifecycle import Lifecycle
@@ -21,8 +21,10 @@ from esinfer.limits import RateLimits
 from esinfer.region_policy import RegionPolicyStore
 from esinfer.services.registry import ServiceRegistry
 from esinfer.twin.app import make_twin_app
+from esinfer.twin.embedders import choose_embedder
 from esinfer.twin.tei import Twin
 from esinfer.twin.transport import TwinTransport
+from esinfer.twin.wheel import ModelNotInstalled
 from esinfer.upstream import HttpSettings, HttpTransport, Transport, make_session
 
 
@@ -46,7 +48,7 @@ def make_app(config: Config, mode: Mode = "serve") -> web.Application:
     app[REGION_POLICY] = RegionPolicyStore()
     app[REGISTRY] = ServiceRegistry()
     app.on_response_prepare.append(sign)
-    app.cleanup_ctx.append(_inference(config, mode))
+    app.cleanup_ctx.append(_inference(config, _twin(config) if mode == "mock" else None))
     add_routes(app)
     return app
 
@@ -65,14 +67,21 @@ def make_twin(config: Config) -> web.Application:
 
 
 def _twin(config: Config) -> Twin:
+    try:
+        embedder = choose_embedder(config.twin.model)
+    except ModelNotInstalled as error:
+        raise ConfigError(f"twin.model is {config.twin.model}, but {error}") from error
     return Twin(
+        embedder=embedder,
         dimensions=config.twin.dimensions,
         model_id=config.twin.model_id,
         api_key=config.twin.api_key or None,
     )
 
 
-def _inference(config: Config, mode: Mode) -> Callable[[web.Application], AsyncIterator[None]]:
+def _inference(
+    config: Config, twin: Twin | None
+) -> Callable[[web.Application], AsyncIterator[None]]:
     """What belongs to the event loop: the session, the limiters and all that uses them."""
 
     async def context(app: web.Application) -> AsyncIterator[None]:
@@ -83,8 +92,8 @@ def _inference(config: Config, mode: Mode) -> Callable[[web.Application], AsyncI
             max_total_connections=settings.max_total_connections,
             max_route_connections=settings.max_route_connections,
         )
-        if mode == "mock":
-            _join(app, config, TwinTransport(_twin(config)))
+        if twin is not None:
+            _join(app, config, TwinTransport(twin))
             yield
             return
         async with make_session(http) as session:

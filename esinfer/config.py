@@ -125,6 +125,13 @@ class InferenceConfig:
 class TwinConfig:
     """The built-in stand-in for Hugging Face."""
 
+    model: str = choice(
+        "static",
+        'What makes vectors: "static", a table of tokens; "minilm", once installed; or "hash".',
+        "static",
+        "minilm",
+        "hash",
+    )
     dimensions: int = integer(384, "Numbers in a text embedding of the twin.", low=1, high=4096)
     model_id: str = text(
         "sentence-transformers/all-MiniLM-L6-v2",
