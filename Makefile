@@ -22,7 +22,7 @@ $(READY): setup.cfg pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,dev]'
 	@touch $@
 
-demo: $(READY) ## create the documentation's endpoint and embed two sentences, printed
+demo: $(READY) ## create the documentation's endpoint and embed three sentences, printed
 	@$(BIN)/python -m esinfer.demo
 
 run: $(READY) ## run esinfer mock on port 9200
