@@ -14,11 +14,13 @@ IEEE operations, and the cast to float32 comes last.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from functools import cache, lru_cache
 from hashlib import shake_256
 from math import fsum, isqrt, sqrt
 from operator import mul
+from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -112,7 +114,7 @@ class StaticEmbedder(WordPiece):
     def _contributions(self, tokens: Sequence[Token]) -> _Sums:
         """What each token adds to the sum: its own row, and that of it and its left neighbour."""
         places = [self._place(token) for token in tokens]
-        rows: _Sums = self._table[places] * self._scales[places][:, None]
+        rows: _Sums = self._table.read(places) * self._scales[places][:, None]
         for index, place in enumerate(places):
             if not place:
                 rows[index] = self._hashed(tokens[index])
@@ -133,11 +135,30 @@ class StaticEmbedder(WordPiece):
         return row
 
 
+class _Table:
+    """The rows, each read when it is needed.
+
+    Mapped into memory they would soon all count as this process's: the kernel
+    brings in the neighbours of what is touched.
+    """
+
+    __slots__ = ("_file", "_start")
+
+    def __init__(self, path: Path, rows: int) -> None:
+        self._file = os.open(path, os.O_RDONLY)  # for as long as the process lives
+        self._start = path.stat().st_size - rows * NATIVE
+
+    def read(self, places: Sequence[int]) -> NDArray[np.int8]:
+        """The rows of these numbers, shape (places, 256)."""
+        rows = [os.pread(self._file, NATIVE, self._start + place * NATIVE) for place in places]
+        return np.frombuffer(b"".join(rows), np.int8).reshape(-1, NATIVE)
+
+
 @cache
-def _load_table() -> tuple[NDArray[np.int8], _Sums]:
-    """The rows, mapped into memory, and their scales; once for embedders of every length."""
-    rows = np.asarray(np.load(MODELS / TABLE, mmap_mode="r"))
-    return rows, np.load(MODELS / SCALES).astype(np.int64)
+def _load_table() -> tuple[_Table, _Sums]:
+    """The rows and their scales; once for embedders of every length."""
+    scales = np.load(MODELS / SCALES).astype(np.int64)
+    return _Table(MODELS / TABLE, len(scales)), scales
 
 
 def _sum_of_squares(sums: NDArray[np.signedinteger[Any]]) -> int:
