@@ -57,7 +57,7 @@ class StaticEmbedder(WordPiece):
     them, stretched. Safe to share between threads.
     """
 
-    __slots__ = ("_features", "_hashed", "_inside", "_scales", "_table", "dimensions")
+    __slots__ = ("_features", "_hashed", "_inside", "_scales", "_table", "_vector", "dimensions")
 
     def __init__(self, dimensions: int) -> None:
         if not 1 <= dimensions <= MAX_DIMENSIONS:
@@ -68,6 +68,7 @@ class StaticEmbedder(WordPiece):
         self._features = HashingEmbedder(NATIVE)
         self._inside = range(FIRST, len(self))
         self._hashed = lru_cache(1024)(self._hash)
+        self._vector = lru_cache(512)(self._finish)  # tests embed the same texts again
 
     def dense(
         self,
@@ -80,23 +81,25 @@ class StaticEmbedder(WordPiece):
         length = self.dimensions if dimensions is None else dimensions
         rows = np.empty((len(texts), length), np.float32)
         for index, tokens in enumerate(texts):
-            rows[index] = self._vector(tokens, length, normalize)
+            rows[index] = self._vector(tuple(tokens), length, normalize)
         return rows
 
     def token_vectors(self, tokens: Sequence[Token]) -> NDArray[np.float32]:
         """One row for each token; their mean is the text's vector before it is normalised."""
         return (self._lengthen(self._contributions(tokens)) / UNIT).astype(np.float32)
 
-    def _vector(self, tokens: Sequence[Token], length: int, normalize: bool) -> NDArray[np.float64]:
+    def _finish(
+        self, tokens: tuple[Token, ...], length: int, normalize: bool
+    ) -> NDArray[np.float32]:
         total = self._contributions(tokens).sum(axis=0)
         head = self._lengthen(total)[:length]
         if not normalize:
-            return head / (UNIT * max(1, len(tokens)))
+            return (head / (UNIT * max(1, len(tokens)))).astype(np.float32)
         norm = self._norm(total, head, few=len(tokens) <= _FEW_TOKENS)
         if not norm:  # a sum that cancels: likely with one or two dimensions only
             head = _noise(tokens, length)
             norm = sqrt(fsum(head * head))
-        return head / norm
+        return (head / norm).astype(np.float32)
 
     def _norm(self, total: _Sums, head: NDArray[Any], *, few: bool) -> float:
         """The length of ``head``, which is the total, cut or stretched or both."""

@@ -113,7 +113,7 @@ def test_long_texts_are_summed_exactly_too(monkeypatch: pytest.MonkeyPatch) -> N
     text = "some words that come again and again " * 8
     narrow = embed([text])
     monkeypatch.setattr(static, "_FEW_TOKENS", 0)
-    assert np.array_equal(embed([text]), narrow)
+    assert np.array_equal(embed([text], StaticEmbedder(384)), narrow)
 
 
 def test_one_hundred_thousand_words_give_a_unit_vector() -> None:
