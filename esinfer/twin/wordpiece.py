@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from math import isqrt
 from operator import itemgetter
 from pathlib import Path
@@ -39,6 +39,8 @@ FIRST: Final = 999
 FIRST_WORD: Final = 1996
 """The first entry of more than one character: "the"."""
 
+_SHORT: Final = 512
+"""Longer texts, in characters, are not remembered."""
 _SPECIAL: Final = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _RARITY: Final = 1e-3
 _HARMONIC: Final = 10.9
@@ -64,25 +66,14 @@ class WordPiece:
     def __len__(self) -> int:
         return self._tokenizer.get_vocab_size()
 
-    def split(self, text: str) -> list[Token]:
+    def split(self, text: str) -> Sequence[Token]:
         """The tokens of a text; in the place of [UNK] what stands there, folded."""
-        found = self._encode(text)
-        tokens: list[Token] = [*found.ids]
-        if UNKNOWN in tokens:
-            for place, (start, stop) in enumerate(found.offsets):
-                if tokens[place] == UNKNOWN:
-                    tokens[place] = _folded(text[start:stop])
-        return tokens
+        return _split_again(text) if len(text) <= _SHORT else _split(text)
 
     def locate(self, text: str) -> list[Piece]:
         """The tokens of a text with their places."""
-        found = self._encode(text)
+        found = _encode(text)
         return [Piece(index, *place) for index, place in zip(found.ids, found.offsets, strict=True)]
-
-    def _encode(self, text: str) -> Encoding:
-        if not text.isascii():  # Rust's strings have no lone surrogates
-            text = text.encode("utf-8", "replace").decode()
-        return self._tokenizer.encode(text, add_special_tokens=False)
 
     def index(self, token: str) -> int:
         """The number of a token; that of [UNK] if the vocabulary lacks it."""
@@ -135,6 +126,25 @@ def _tokenizer() -> Tokenizer:
         [AddedToken(name, special=True, normalized=False) for name in _SPECIAL]
     )
     return tokenizer
+
+
+def _encode(text: str) -> Encoding:
+    if not text.isascii():  # Rust's strings have no lone surrogates
+        text = text.encode("utf-8", "replace").decode()
+    return _tokenizer().encode(text, add_special_tokens=False)
+
+
+def _split(text: str) -> tuple[Token, ...]:
+    found = _encode(text)
+    tokens: list[Token] = [*found.ids]
+    if UNKNOWN in tokens:
+        for place, (start, stop) in enumerate(found.offsets):
+            if tokens[place] == UNKNOWN:
+                tokens[place] = _folded(text[start:stop])
+    return tuple(tokens)
+
+
+_split_again = lru_cache(512)(_split)  # tests embed the same texts again
 
 
 def _folded(text: str) -> str:
