@@ -66,6 +66,10 @@ def make_twin(config: Config) -> web.Application:
     return make_twin_app(_twin(config))
 
 
+_MAX_INPUT_LENGTHS = {"static": 512, "minilm": 256, "hash": 512}
+"""In tokens: what sentence-transformers sets for all-MiniLM-L6-v2, else what BERT has places for."""
+
+
 def _twin(config: Config) -> Twin:
     try:
         embedder = choose_embedder(config.twin.model)
@@ -76,6 +80,7 @@ def _twin(config: Config) -> Twin:
         dimensions=config.twin.dimensions,
         model_id=config.twin.model_id,
         api_key=config.twin.api_key or None,
+        max_input_length=_MAX_INPUT_LENGTHS[config.twin.model],
     )
 
 

@@ -5,7 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from pytest_aiohttp import AiohttpClient
 
+from esinfer.app import make_twin
+from esinfer.config import load
 from esinfer.twin.embedders import minilm_embedder
 from esinfer.twin.minilm import MiniLmEmbedder
 from esinfer.twin.wheel import ModelNotInstalled, find_model
@@ -47,6 +50,20 @@ def test_vectors_are_those_of_sentence_transformers(
     assert len(own) + 2 == golden["n_tokens"]
     assert vector[:8] == pytest.approx(golden["first8"], abs=1e-5)
     assert np.linalg.norm(vector) == pytest.approx(golden["norm"], abs=1e-5)
+
+
+async def test_the_model_is_served_as_text_embeddings_inference_serves_it(
+    aiohttp_client: AiohttpClient,
+) -> None:
+    client = await aiohttp_client(make_twin(load(None, {}, ["twin.model=minilm"])))
+    async with client.post("/embed", json={"inputs": ["word " * 400, "test"]}) as response:
+        assert response.headers["x-compute-tokens"] == str(256 + 3)
+        vectors = await response.json()
+    expected = {golden["text"][:4]: golden["first8"] for golden in GOLDEN}
+    assert vectors[0][:8] == pytest.approx(expected["word"], abs=1e-5)
+    assert vectors[1][:8] == pytest.approx(expected["test"], abs=1e-5)
+    async with client.get("/info") as response:
+        assert (await response.json())["max_input_length"] == 256
 
 
 def test_the_batch_changes_no_vector_by_more_than_a_millionth(model: MiniLmEmbedder) -> None:
