@@ -67,7 +67,7 @@ def make_twin(config: Config) -> web.Application:
 
 
 _MAX_INPUT_LENGTHS = {"static": 512, "minilm": 256, "hash": 512}
-"""In tokens: what sentence-transformers sets for all-MiniLM-L6-v2, else what BERT has places for."""
+"""In tokens: what all-MiniLM-L6-v2 is configured with, else what BERT has places for."""
 
 
 def _twin(config: Config) -> Twin:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from esinfer.twin import hashing
+from esinfer.twin.embedders import NoVocabulary
 from esinfer.twin.hashing import HashingEmbedder
 from esinfer.twin.words import words
 
@@ -288,3 +289,20 @@ def test_the_memory_of_words_is_bounded() -> None:
     embedder = HashingEmbedder(4096)
     embedder.embed([f"word{index}" for index in range(2000)])
     assert embedder._row.cache_info().currsize == 1024
+
+
+def test_numbers_cannot_be_turned_back() -> None:
+    with pytest.raises(NoVocabulary, match="token 7 is a hash, from which no text can be told"):
+        EMBEDDER.name(7)
+    with pytest.raises(NoVocabulary, match="token 7"):
+        EMBEDDER.decode([7, 8], skip_special=True)
+
+
+def test_token_vectors_are_those_of_the_words_alone() -> None:
+    rows = EMBEDDER.token_vectors(["quick", "fox", 5])
+    assert rows.shape == (3, 384)
+    assert np.array_equal(rows[1:2], EMBEDDER.dense([["fox"]], normalize=False))
+
+
+def test_a_word_in_another_form_has_the_number_of_its_folded_form() -> None:
+    assert EMBEDDER.locate("a ﬁsh") == [(EMBEDDER.index("a"), 0, 1), (EMBEDDER.index("fish"), 2, 5)]
