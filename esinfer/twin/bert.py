@@ -19,6 +19,8 @@ Floats: TypeAlias = NDArray[np.floating[Any]]
 _Matrix: TypeAlias = tuple[Floats, Floats]
 
 _EPSILON: Final = 1e-12
+_FEW_ROWS: Final = 64
+"""So many are multiplied faster with the weights, which lie that way in memory, on the left."""
 _NOWHERE: Final = -1e9
 """What is added to the attention that a token must not pay."""
 
@@ -119,8 +121,11 @@ def _norm_of(read: Callable[[str], Floats], name: str) -> _Matrix:
 
 def _times(rows: Floats, matrix: _Matrix) -> Floats:
     weights, bias = matrix
-    product: Floats = rows @ weights + bias
-    return product
+    flat = rows.reshape(-1, rows.shape[-1])  # one large product, not one a text
+    few = len(flat) <= _FEW_ROWS
+    product: Floats = (weights.T @ flat.T).T if few else flat @ weights
+    product += bias
+    return product.reshape(*rows.shape[:-1], -1)
 
 
 def _normalised(rows: Floats, norm: _Matrix) -> Floats:

