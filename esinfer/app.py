@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from codecs import BOM_UTF8
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 from aiohttp import web
 
@@ -23,10 +24,12 @@ from esinfer.region_policy import RegionPolicyStore
 from esinfer.services.registry import ServiceRegistry
 from esinfer.twin.app import make_upstreams_app
 from esinfer.twin.control import Control
+from esinfer.twin.embedders import choose_embedder
 from esinfer.twin.exchange_log import LogLimits
 from esinfer.twin.profiles import check_task, make_server
 from esinfer.twin.transport import TwinTransport
 from esinfer.twin.upstreams import ServerSettings, Upstreams, UpstreamSettings
+from esinfer.twin.wheel import ModelNotInstalled
 from esinfer.upstream import HttpSettings, HttpTransport, Transport, make_session
 
 
@@ -71,8 +74,12 @@ def make_twin(config: Config) -> web.Application:
 
 def make_upstreams(config: Config) -> Upstreams:
     """A twin's upstreams as they are at the start; whoever makes some has them alone."""
+    try:
+        embedder = choose_embedder(config.twin.model)
+    except ModelNotInstalled as error:
+        raise ConfigError(f"twin.model is {config.twin.model}, but {error}") from error
     return Upstreams(
-        make_server,
+        partial(make_server, embedder=embedder),
         default=_start(config),
         limits=LogLimits(
             entries=config.twin.log_entries,
