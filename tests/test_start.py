@@ -20,7 +20,16 @@ cli._application(sys.argv[1], load(None, {}, []))
 print(*sys.modules)
 """
 
-AT_NEED = {"numpy", "yaml", "tomllib", "esinfer.demo", "sqlite3", "asyncpg", "cryptography"}
+AT_NEED = {
+    "numpy",
+    "tokenizers",
+    "yaml",
+    "tomllib",
+    "esinfer.demo",
+    "sqlite3",
+    "asyncpg",
+    "cryptography",
+}
 """For the first text embedding, YAML body, configuration file, durable store and key; and what is
 a program itself."""
 
@@ -59,6 +68,32 @@ async def test_mock_takes_less_than_80_mb() -> None:
             child.terminate()
         await child.communicate()
     assert child.returncode == 0
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc here")
+async def test_embedding_takes_less_than_30_mb_more() -> None:
+    child = await run("-m", "esinfer", "twin", "--port", "0")
+    assert child.stdout is not None
+    try:
+        async with asyncio.timeout(30), aiohttp.ClientSession() as session:
+            url = (await child.stdout.readline()).decode().split()[-1]
+            async with session.get(f"{url}/info"):
+                before = resident_kib(child.pid)
+            for number in range(0, 20_000, 2000):
+                inputs = [" ".join(common_words(number + 60 * n)) for n in range(32)]
+                async with session.post(f"{url}/embed", json={"inputs": inputs}) as response:
+                    assert len(await response.json()) == 32
+            assert resident_kib(child.pid) - before < 30 * 1024
+    finally:
+        with suppress(ProcessLookupError):
+            child.terminate()
+        await child.communicate()
+
+
+def common_words(start: int) -> list[str]:
+    """Eight words of the model's vocabulary, spread over its table."""
+    vocabulary = (ROOT / "esinfer/twin/models/vocab.txt").read_text(encoding="utf-8").split()
+    return vocabulary[2000 + start : 2008 + start]
 
 
 def resident_kib(pid: int) -> int:

@@ -72,7 +72,7 @@ class Failure(Refused):
 class Tokenized(NamedTuple):
     """An input that passed every check, cut to what the model takes."""
 
-    terms: Sequence[str]
+    tokens: Sequence[int | str]
     characters: int
 
 
@@ -122,7 +122,7 @@ def success(
         "x-compute-type": "gpu+optimized",  # TEI says so on a CPU, too
         "x-compute-time": total,
         "x-compute-characters": str(sum(item.characters for item in inputs)),
-        "x-compute-tokens": str(sum(len(item.terms) for item in inputs)),
+        "x-compute-tokens": str(sum(len(item.tokens) for item in inputs)),
         "x-total-time": total,
         "x-tokenization-time": str(int(tokenization * 1000 / len(inputs))),
         "x-queue-time": "0",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import orjson
 
@@ -70,12 +70,13 @@ def _fit_inputs(value: object) -> list[Input] | None:
         return [value]
     if not isinstance(value, list):
         return None
-    if _is_ids(value):
+    if is_ids(value):
         return [value]
-    return value if all(isinstance(item, str) or _is_ids(item) for item in value) else None
+    return value if all(isinstance(item, str) or is_ids(item) for item in value) else None
 
 
-def _is_ids(value: object) -> bool:
+def is_ids(value: object) -> TypeGuard[list[int]]:
+    """Whether it is a list of token numbers."""
     return isinstance(value, list) and all(
         type(item) is int and 0 <= item < _MAX_ID for item in value
     )

@@ -18,6 +18,7 @@ from typing import Any, Final, TypeAlias
 import orjson
 
 from esinfer.twin.answers import Tokenized, TwinAnswer, check_batch, empty_input, success
+from esinfer.twin.embedders import Token
 from esinfer.twin.rerank import cosines, logit
 from esinfer.twin.serde import Deserializer
 from esinfer.twin.tokenizer import DIRECTIONS, Tokenizer, Truncation
@@ -99,21 +100,21 @@ def predict(
     return success(body, inputs, tokenization=middle - start, inference=end - middle)
 
 
-def _split(tokenizer: Tokenizer, request: PredictRequest, texts: Texts) -> list[Sequence[str]]:
-    """The terms of each text: checked together, but each cut by itself, as in ``/rerank``."""
+def _split(tokenizer: Tokenizer, request: PredictRequest, texts: Texts) -> list[Sequence[Token]]:
+    """The tokens of each text: checked together, but each cut by itself, as in ``/rerank``."""
     characters = sum(map(len, texts))
     if not characters:
         raise empty_input()
     tokenizer.check_characters(characters, request)
-    terms = [tokenizer.split(text) for text in texts]
-    tokenizer.check_terms(sum(map(len, terms)), request)
-    return [tokenizer.cut(own, request) for own in terms]
+    split = [tokenizer.split(text) for text in texts]
+    tokenizer.check_tokens(sum(each.size for each in split), request)
+    return [tokenizer.cut(each, request) for each in split]
 
 
 def _predictions(
     tokenizer: Tokenizer,
     request: PredictRequest,
-    texts: Sequence[Sequence[str]],
+    texts: Sequence[Sequence[Token]],
     labels: Sequence[str],
 ) -> list[dict[str, object]]:
     others = [tokenizer.cut(tokenizer.split(label), request) for label in labels]

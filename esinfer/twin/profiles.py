@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from esinfer.twin.embedders import Embedder, check_dimensions, hashing_embedder
+from esinfer.twin.embedders import Embedder, check_dimensions, static_embedder
 from esinfer.twin.known_models import DEFAULT_MODEL, Model, model_named
 from esinfer.twin.servers import Server
 from esinfer.twin.tei import TEI_1_8, TEI_1_9, Release, Twin
@@ -132,7 +132,7 @@ def make_server(
     dimensions: int | None = None,
     api_key: str | None = None,
     task: str | None = None,
-    embedder: Callable[[int], Embedder] = hashing_embedder,
+    embedder: Callable[[int], Embedder] = static_embedder,
 ) -> Server:
     """A server of that profile. Left out, ``dimensions`` are those of the model.
 

@@ -20,7 +20,7 @@ from typing import Final
 from esinfer.twin.answers import TEXT, Refused, TwinAnswer, TwinRequest, json
 from esinfer.twin.axum import answered, lower
 from esinfer.twin.chat_request import load_chat_request
-from esinfer.twin.embedders import Embedder, hashing_embedder
+from esinfer.twin.embedders import Embedder, static_embedder
 from esinfer.twin.known_models import DEFAULT_MODEL, model_named
 from esinfer.twin.servers import Kind
 from esinfer.twin.tei import Twin
@@ -55,7 +55,7 @@ class Serverless:
     dimensions: int | None = None
     api_key: str | None = field(default=None, repr=False)
     payload_limit: int = 2_000_000
-    embedder: Callable[[int], Embedder] = hashing_embedder
+    embedder: Callable[[int], Embedder] = static_embedder
     clock: Callable[[], float] = perf_counter
     now: Callable[[], float] = time
 

@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 from esinfer.twin import tei_about
 from esinfer.twin.answers import Failure, Refused, TwinAnswer, TwinRequest, json
 from esinfer.twin.axum import admit, answered, authorize, find, lower
-from esinfer.twin.embedders import Embedder, check_dimensions, hashing_embedder
+from esinfer.twin.embedders import Embedder, check_dimensions, static_embedder
 from esinfer.twin.known_models import DEFAULT_MODEL
 from esinfer.twin.servers import Kind
 from esinfer.twin.tei_model import TeiModel
@@ -63,7 +63,7 @@ class Twin:
     auto_truncate: bool | None = None
     payload_limit: int = 2_000_000
     release: Release = TEI_1_9
-    embedder: Callable[[int], Embedder] = hashing_embedder
+    embedder: Callable[[int], Embedder] = static_embedder
     clock: Callable[[], float] = perf_counter
     now: Callable[[], float] = time
 
@@ -196,6 +196,8 @@ _ROUTES: Final[Mapping[str, Mapping[str, _Route]]] = {
     "/embed_sparse": _of_model(TeiModel.embed_sparse),
     "/predict": _of_model(TeiModel.predict),
     "/rerank": _of_model(TeiModel.rerank),
+    "/tokenize": _of_model(TeiModel.tokenize),
+    "/decode": _of_model(TeiModel.decode),
     "/similarity": _of_model(TeiModel.similarity),
     "/embeddings": _of_model(TeiModel.openai, _openai_words),
     "/v1/embeddings": _of_model(TeiModel.openai, _openai_words),

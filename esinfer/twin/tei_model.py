@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from esinfer.twin import predict, rerank, vertex
+from esinfer.twin import predict, rerank, tokenize, vertex
 from esinfer.twin.answers import TwinAnswer, check_batch
 from esinfer.twin.embed import (
     Form,
@@ -108,6 +108,16 @@ class TeiModel:
         if request.texts:
             check_reranker(self.task)
         return rerank.rerank(request, self.tokenizer, max_batch=self.max_batch, clock=self.clock)
+
+    def tokenize(self, body: bytes) -> TwinAnswer:
+        """``/tokenize``: the tokens of each input."""
+        request = tokenize.load_tokenize_request(body)
+        return tokenize.tokenize(request, self.tokenizer.embedder, max_batch=self.max_batch)
+
+    def decode(self, body: bytes) -> TwinAnswer:
+        """``/decode``: the text of each list of token numbers."""
+        request = tokenize.load_decode_request(body)
+        return tokenize.decode(request, self.tokenizer.embedder, max_batch=self.max_batch)
 
     def default(self, body: bytes) -> TwinAnswer:
         """``/``: what the model is for."""

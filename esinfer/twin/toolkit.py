@@ -17,7 +17,7 @@ from typing import Any, Final
 import orjson
 
 from esinfer.twin.container import Container, PipelineError
-from esinfer.twin.embedders import Embedder
+from esinfer.twin.embedders import Embedder, Token
 from esinfer.twin.known_models import Model
 from esinfer.twin.predict import probabilities
 from esinfer.twin.rerank import cosines, logit
@@ -39,14 +39,14 @@ class Encoder:
         """The embedder for the model's dimensions."""
         return self.embedder(self.model.dimensions)
 
-    def terms(self, text: object) -> Sequence[str]:
-        """The terms that the model takes of a text; PipelineError if it is none."""
+    def terms(self, text: object) -> Sequence[Token]:
+        """The tokens that the model takes of a text; PipelineError if it is none."""
         if not isinstance(text, str):
             raise PipelineError(f"'{type(text).__name__}' object is not subscriptable")
         return self.cut(text, self.model.max_input_length)
 
-    def cut(self, text: str, limit: int) -> Sequence[str]:
-        """The first terms of a text, ``limit`` at most."""
+    def cut(self, text: str, limit: int) -> Sequence[Token]:
+        """The first tokens of a text, ``limit`` at most."""
         tokenizer = Tokenizer(embedder=self.loaded, max_input_length=limit, auto_truncate=True)
         return tokenizer.cut(tokenizer.split(text), _FROM_THE_START)
 
@@ -103,15 +103,13 @@ def feature_extraction(encoder: Encoder, inputs: Any, parameters: Mapping[str, o
 
 
 def _token_rows(encoder: Encoder, text: str, *, truncate: bool) -> object:
-    limit = encoder.model.max_input_length - _MARKS if truncate else UNLIMITED
-    terms = encoder.cut(text, limit)
-    tokens = len(terms) + _MARKS
-    if tokens > _POSITIONS:
+    tokens = encoder.cut(text, encoder.model.max_input_length if truncate else UNLIMITED)
+    if len(tokens) > _POSITIONS:
         raise PipelineError(
-            f"The size of tensor a ({tokens}) must match the size of tensor b ({_POSITIONS}) "
+            f"The size of tensor a ({len(tokens)}) must match the size of tensor b ({_POSITIONS}) "
             "at non-singleton dimension 1"
         )
-    return encoder.loaded.token_vectors(terms).tolist()
+    return encoder.loaded.token_vectors(tokens).tolist()
 
 
 def _ranks(encoder: Encoder, inputs: Mapping[str, Any]) -> list[dict[str, object]]:
@@ -172,8 +170,6 @@ _SIMILARITY: Final = ("source_sentence", "sentences")
 _RANKING: Final = ("sentences", "query", "texts", "return_documents")
 _EXTRACTION: Final = ("tokenize_kwargs", "truncation", "return_tensors")
 _POSITIONS: Final = 512
-_MARKS: Final = 2
-"""A token for the start and one for the end."""
 
 TASKS: Final[Mapping[str, Callable[[Encoder, Any, Mapping[str, object]], bytes]]] = {
     "sentence-embeddings": sentence_embeddings,
