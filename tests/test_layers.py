@@ -15,7 +15,17 @@ FILES = sorted(ROOT.rglob("*.py"))
 
 LAYERS = (
     ("errors",),
-    ("java", "similar", "units", "json_scanner", "sse", "logs", "threads", "connection"),
+    (
+        "java",
+        "similar",
+        "units",
+        "json_schema",
+        "json_scanner",
+        "sse",
+        "logs",
+        "threads",
+        "connection",
+    ),
     ("json_decoder",),
     ("json_reader", "setting"),
     ("config",),
@@ -88,7 +98,15 @@ def test_configuration_and_twin_are_known_to_those_who_join_the_parts(path: Path
         assert not foreign & {"config", "twin"}
 
 
-CONTROL = {"errors", "json_reader", "nested_parser", "object_parser", "similar", "units"}
+CONTROL = {
+    "errors",
+    "json_reader",
+    "json_schema",
+    "nested_parser",
+    "object_parser",
+    "similar",
+    "units",
+}
 """What reads the bodies of the twin's control plane, and words its refusals."""
 
 JOINTS = {

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, Final, cast
+from typing import Any, ClassVar, Final, cast
 
 from esinfer.errors import IllegalArgument, ResourceNotFound
 from esinfer.json_reader import token_of
+from esinfer.json_schema import Json, any_of, array
 from esinfer.nested_parser import OBJECT_ARRAY, DeepField, StoppedReading, parse_object
 from esinfer.object_parser import (
     Nested,
@@ -22,7 +23,7 @@ from esinfer.object_parser import (
 from esinfer.similar import did_you_mean
 from esinfer.twin import fields
 from esinfer.twin.faults.fault import Fault
-from esinfer.twin.faults.kinds import NAMES, make_fault, parser_of
+from esinfer.twin.faults.kinds import NAMES, describe_faults, make_fault, parser_of
 from esinfer.twin.profiles import PROFILES, check_task
 from esinfer.twin.states import State, StateSettings
 from esinfer.twin.upstreams import (
@@ -60,6 +61,10 @@ class FaultsField(DeepField[tuple[Fault, ...]]):
             )
         return tuple(_read_fault(item, (index,)) for index, item in enumerate(items))
 
+    def json_schema(self) -> Json:
+        fault = describe_faults()
+        return any_of(array(fault, maxItems=_MOST_FAULTS), fault)
+
 
 def _read_fault(value: object, steps: tuple[int, ...]) -> Fault:
     if not isinstance(value, dict):
@@ -81,13 +86,26 @@ def _read_fault(value: object, steps: tuple[int, ...]) -> Fault:
 
 class UpstreamParser(ObjectParser):
     parser_name = "upstream"
+    examples: ClassVar = {
+        "overloaded twice, and slow": {
+            "faults": [
+                {"kind": "overloaded", "times": 2},
+                {"kind": "latency", "delay": "50ms"},
+            ]
+        },
+        "another upstream, starting": {
+            "url": "https://*.example.com/*",
+            "state": "cold",
+            "ready_after": "10s",
+        },
+    }
 
     url = fields.TextField()
     profile = fields.ChoiceField(tuple(PROFILES))
     task = fields.TextField()
     model = fields.TextField()
     dimensions = fields.CountField(1, 4096)
-    api_key = fields.TextField()
+    api_key = fields.TextField(metadata={"sensitive": True})
     state = fields.ChoiceField(tuple(State))
     ready_after = fields.DurationField()
     ready_after_requests = fields.CountField(1, 1_000_000)
