@@ -16,7 +16,7 @@ from esinfer.api.keys import ABOUT, INFERENCE, LIFECYCLE, REGION_POLICY, REGISTR
 from esinfer.api.middleware import elasticsearch, sign
 from esinfer.api.responses import EVENT_FORM, EventForm
 from esinfer.api.routes import add_routes
-from esinfer.api.upstreams import UPSTREAMS
+from esinfer.api.upstreams import UPSTREAM_PARSER, UPSTREAMS
 from esinfer.config import Config, ConfigError
 from esinfer.inference import Inference, RetryPolicy
 from esinfer.lifecycle import Lifecycle
@@ -26,7 +26,7 @@ from esinfer.services.registry import ServiceRegistry
 from esinfer.services.stored import EndpointCodec
 from esinfer.stores.opening import StoreSettings, open_store
 from esinfer.twin.app import make_upstreams_app
-from esinfer.twin.control import Control
+from esinfer.twin.control import Control, UpstreamParser
 from esinfer.twin.embedders import choose_embedder
 from esinfer.twin.exchange_log import LogLimits
 from esinfer.twin.profiles import check_task, make_server
@@ -55,6 +55,7 @@ def make_app(config: Config, mode: Mode = "serve") -> web.Application:
     app[WHOLE_CHAT] = _at_least(config.elasticsearch.version, _WHOLE_CHAT_SINCE)
     app[EVENT_FORM] = EventForm(BOM_UTF8 if config.elasticsearch.event_byte_order_mark else b"")
     app[REGISTRY] = ServiceRegistry()
+    app[UPSTREAM_PARSER] = UpstreamParser()
     app.on_response_prepare.append(sign)
     upstreams = _add_upstreams(app, config) if mode == "mock" else None
     app.cleanup_ctx.append(_store(config, mode))

@@ -26,12 +26,13 @@ AT_NEED = {
     "yaml",
     "tomllib",
     "esinfer.demo",
+    "esinfer.api.openapi",
     "sqlite3",
     "asyncpg",
     "cryptography",
 }
-"""For the first text embedding, YAML body, configuration file, durable store and key; and what is
-a program itself."""
+"""For the first text embedding, YAML body, configuration file, durable store, key and look at the
+documentation; and what is a program itself."""
 
 FOR_TESTS = {"_pytest", "aioresponses", "aiohttp.test_utils", "hypothesis", "pytest", "unittest"}
 
