@@ -9,8 +9,7 @@ definitions of a document are kept.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from marshmallow import RAISE, Schema, fields
 
@@ -22,8 +21,7 @@ _KEYWORDS = ("description", "enum", "minItems", "minLength", "minimum", "pattern
 """What ``metadata`` of a field may add; ``required`` and ``sensitive`` are read too."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Named:
+class Named(NamedTuple):  # a dataclass would cost start-up more
     """A JSON schema with a name of its own."""
 
     name: str

@@ -115,7 +115,7 @@ def _query_parameter(parameter: Parameter) -> dict[str, Any]:
         "in": "query",
         "description": parameter.description,
         "allowEmptyValue": "" in parameter.schema.get("enum", ()),
-        "schema": parameter.schema,
+        "schema": dict(parameter.schema),
     }
 
 
@@ -273,6 +273,6 @@ def _parameters(operation: Operation, path: str) -> Iterator[Json]:
         described |= _PATH.get(name, {})
         if name in said:
             own = said.pop(name)
-            described |= {"description": own.description, "schema": own.schema}
+            described |= {"description": own.description, "schema": dict(own.schema)}
         yield described
     yield from map(_query_parameter, said.values())

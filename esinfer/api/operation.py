@@ -7,8 +7,8 @@ document out of those of all routes.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias, TypeVar
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from aiohttp import web
 from marshmallow import Schema
@@ -23,13 +23,16 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 H = TypeVar("H", bound=Handler)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parameter:
+_NONE: Final[Json] = MappingProxyType({})
+_TEXT: Final[Json] = MappingProxyType({"type": "string"})
+
+
+class Parameter(NamedTuple):  # as Operation: a dataclass would cost start-up more
     """A query parameter, or more than is known anyway of a parameter in the path."""
 
     name: str
     description: str
-    schema: Json = field(default_factory=lambda: {"type": "string"})
+    schema: Json = _TEXT
 
 
 BOOLEAN: Json = {"enum": ["true", "false", ""]}
@@ -37,8 +40,7 @@ BOOLEAN: Json = {"enum": ["true", "false", ""]}
 TIME: Json = {"type": "string", "examples": ["30s", "500ms"]}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
+class Operation(NamedTuple):
     """What an operation takes and answers.
 
     ``bodies`` are the schemas of which the request's body fits one; examples
@@ -52,9 +54,9 @@ class Operation:
     description: str = ""
     parameters: Sequence[Parameter] = ()
     bodies: Sequence[Source] = ()
-    body_examples: Mapping[str, object] = field(default_factory=dict)
+    body_examples: Mapping[str, object] = _NONE
     answer: Source | None = None
-    answer_examples: Mapping[str, object] = field(default_factory=dict)
+    answer_examples: Mapping[str, object] = _NONE
     errors: Sequence[int | str] = ()
     error: Named | None = None
     is_event_stream: bool = False
