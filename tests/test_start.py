@@ -104,5 +104,5 @@ def resident_kib(pid: int, kind: str = "VmRSS") -> int:
 
 
 def own_kib(pid: int) -> int:
-    """Without the pages of files: how many of a library's are mapped at once is the system's mood."""
+    """Without the pages of files: how many of a library's are mapped is the system's mood."""
     return resident_kib(pid, "RssAnon")
