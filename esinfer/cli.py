@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import logging
 import os
 import signal
 import sys
@@ -173,7 +174,18 @@ def _run_server(args: argparse.Namespace) -> int:
         asyncio.run(_serve(args.command, config))
     except (ListenError, StoreError) as error:
         return _refuse(error)
+    _leave_unfinished()
     return 0
+
+
+def _leave_unfinished() -> None:
+    """End now if a thread still works for a request that had its time; Python would wait for it."""
+    from esinfer import threads  # noqa: PLC0415 -- the server has loaded it
+
+    if threads.is_busy():
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(0)
 
 
 async def _serve(command: str, config: Config) -> None:
@@ -238,4 +250,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         status: int = args.run(args)
     except (ConfigError, chunk_command.InputError) as error:
         return _refuse(error)
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
     return status

@@ -28,7 +28,7 @@ from esinfer.inference import default_timeout
 from esinfer.json_schema import REFERENCE, Json, any_of, array, record
 from esinfer.object_parser import MapField, ObjectParser, StringsField
 from esinfer.tasks import SparseEmbedding, TaskType
-from esinfer.threads import run_beside
+from esinfer.threads import run_sized
 
 if TYPE_CHECKING:
     from esinfer.chunking.chunker import Chunk
@@ -101,7 +101,17 @@ async def chunk(request: web.Request) -> web.StreamResponse:
     request[PARAMETERS].reject_unknown()
     asked = await body.load(request, data, partial(_load, parser=_CHUNK))
     chunked = await chunk_all(asked.inputs, asked.settings or settings.DEFAULT)
-    return await respond(request, await run_beside(partial(_dump_chunks, chunked)))
+    return await respond(request, await run_sized(_size(chunked), partial(_dump_chunks, chunked)))
+
+
+_CHUNK_SIZE = 100
+"""Bytes of JSON that a chunk takes beside its text."""
+_EMBEDDING_SIZE = 5000
+"""About as many take a text and its embedding."""
+
+
+def _size(chunked: list[list[Chunk]]) -> int:
+    return sum(_CHUNK_SIZE + len(chunk.text) for own in chunked for chunk in own)
 
 
 def _dump_chunks(chunked: list[list[Chunk]]) -> bytes:
@@ -136,7 +146,9 @@ async def infer_chunks(request: web.Request) -> web.StreamResponse:
         asked,
         timeout or default_timeout(endpoint.task_type),
     )
-    return await respond(request, await run_beside(partial(_dump_results, results)))
+    found = [result for result in results if not isinstance(result, ElasticsearchError)]
+    size = sum(map(len, found)) * _EMBEDDING_SIZE + len(results)
+    return await respond(request, await run_sized(size, partial(_dump_results, results)))
 
 
 def _dump_results(results: list[ChunkedInput]) -> bytes:
