@@ -47,9 +47,10 @@ Pipeline = Callable[[Any, Mapping[str, object]], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """The server round ``pipeline``."""
+    """The server round ``pipeline``, which does what inference calls ``task_type``."""
 
     pipeline: Pipeline
+    task_type: str
     payload_limit: int = UNLIMITED
 
     def answer(self, request: TwinRequest) -> TwinAnswer:
@@ -69,6 +70,11 @@ class Container:
         """Answer a body: there is one route for all kinds."""
         del kind
         return self.predict(TwinRequest(method="POST", path="/", headers=headers, body=body))
+
+    def task_of(self, method: str, path: str) -> str | None:
+        """That of the pipeline, wherever it is called."""
+        is_predicting = method == "POST" and "POST" in _ROUTES.get(path, ())
+        return self.task_type if is_predicting else None
 
     def predict(self, request: TwinRequest) -> TwinAnswer:
         """``POST /``: what the pipeline makes of the inputs."""

@@ -37,7 +37,6 @@ from esinfer.twin.upstreams import (
 from esinfer.units import format_time
 
 _MOST_FAULTS: Final = 100
-_MOST_STARS: Final = 8
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?", re.ASCII)
 """The form of inference ids."""
 
@@ -180,8 +179,6 @@ class Control:
         waits = state.ready_after is not None or state.ready_after_requests is not None
         if waits and state.state is not State.COLD:
             raise IllegalArgument(reason="[ready_after…] goes with the state [cold] alone")
-        if (settings.url or "").count("*") > _MOST_STARS:
-            raise IllegalArgument(reason=f"[url] may have [{_MOST_STARS}] [*] at most")
         if not self._knows_inference_ids and any(
             fault.match.inference_id is not None for fault in settings.faults
         ):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from esinfer.twin.answers import TwinAnswer
+from esinfer.twin.dialects import Dialect
 
 
 class Ending(StrEnum):
@@ -42,16 +43,6 @@ class Delivery:
     length: int | None = None
     pause: float = 0.0
     hold: float = 0.0
-
-
-class Dialect(StrEnum):
-    """Who words an answer."""
-
-    TEI = "tei"
-    TGI = "tgi"
-    TOOLKIT = "toolkit"
-    SERVERLESS = "serverless"
-    VLLM = "vllm"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,17 +10,9 @@ from typing import Final
 import orjson
 
 from esinfer.twin.answers import TwinRequest
+from esinfer.twin.servers import Server
 
-CHAT_TASKS: Final = frozenset({"completion", "chat_completion"})
-
-_TASKS: Final[Mapping[str, frozenset[str]]] = {
-    "/": frozenset({"text_embedding"}),
-    "/embed": frozenset({"text_embedding"}),
-    "/elser": frozenset({"sparse_embedding"}),
-    "/embed_sparse": frozenset({"sparse_embedding"}),
-    "/rerank": frozenset({"rerank"}),
-}
-"""The task types that a path serves; one that ends like chat serves both of chat's."""
+_CHAT_TASKS: Final = frozenset({"completion", "chat_completion"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,17 +24,17 @@ class Received:
     inference_id: str | None = None
     task_type: str | None = None
 
-    @cached_property
-    def tasks(self) -> frozenset[str]:
-        """The task types that the request may belong to."""
+    def tasks(self, server: Server) -> frozenset[str]:
+        """The task types that the request may belong to; over HTTP chat's route serves both."""
         if self.task_type is not None:
             return frozenset({self.task_type})
-        path = self.request.path
-        return CHAT_TASKS if path.endswith("/chat/completions") else _TASKS.get(path, frozenset())
+        task = server.task_of(self.request.method, self.request.path)
+        if task == "chat_completion":
+            return _CHAT_TASKS
+        return frozenset() if task is None else frozenset({task})
 
-    @property
-    def is_chat(self) -> bool:
-        return bool(self.tasks & CHAT_TASKS)
+    def is_chat(self, server: Server) -> bool:
+        return bool(self.tasks(server) & _CHAT_TASKS)
 
     @cached_property
     def headers(self) -> Mapping[str, str]:

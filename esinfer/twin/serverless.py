@@ -42,6 +42,12 @@ _NO_SENTENCES: Final = (
     "SentenceSimilarityPipeline.__call__() missing 1 required positional argument: 'sentences'"
 )
 _TASKS: Final[Mapping[Kind, Task]] = {Kind.RERANK: Task.RERANKER}
+_TASK_TYPES: Final[Mapping[Task, str | None]] = {
+    Task.EMBEDDING: "text_embedding",
+    Task.SENTENCE_SIMILARITY: "text_embedding",
+    Task.RERANKER: "rerank",
+    Task.CLASSIFIER: None,
+}
 _RERANKER: Final = re.compile(r"rerank|cross-encoder", re.IGNORECASE)
 _SIMILARITY: Final = re.compile(r"sentence-transformers/|intfloat/")
 """Whose models declare ``sentence-similarity`` for their pipeline."""
@@ -74,6 +80,17 @@ class Serverless:
             return self._infer(request, self.model_id, _TASKS.get(kind, Task.EMBEDDING))
 
         return answered(respond)
+
+    def task_of(self, method: str, path: str) -> str | None:
+        """Chat's, or that of the pipeline or the model in the path."""
+        found = _MODEL.fullmatch(path)
+        if method != "POST" or (found is None and path != _CHAT):
+            return None
+        if found is None or found["rest"] == _CHAT:
+            return "chat_completion"
+        if found["rest"] is not None and found["rest"] not in _PIPELINES:
+            return None
+        return _TASK_TYPES[_task(found["model"], found["rest"])]
 
     def _answer(self, request: TwinRequest) -> TwinAnswer:
         self._authorize(request)

@@ -44,6 +44,12 @@ class Server(Protocol):
         A server without such a route answers as it answers such a body.
         """
 
+    def task_of(self, method: str, path: str) -> str | None:
+        """The task type that a route is for, None if it is for none or there is no such route.
+
+        That of chat is ``chat_completion``, which serves ``completion``, too.
+        """
+
 
 class MakeServer(Protocol):
     """Makes the server of a profile; what is None is the profile's own choice.

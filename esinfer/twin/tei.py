@@ -79,6 +79,12 @@ class Twin:
         path = _PATHS[kind]
         return self.answer(TwinRequest(method="POST", path=path, headers=headers, body=body))
 
+    def task_of(self, method: str, path: str) -> str | None:
+        """The task type of a route; ``/`` and the like do what the model is for."""
+        if method != "POST" or path not in self._routes:
+            return None
+        return _TASK_TYPES[self.task] if path in _MODELS_OWN else _ROUTE_TASK_TYPES.get(path)
+
     def health(self, _request: TwinRequest) -> TwinAnswer:
         """``GET /health``: ready, and open to all."""
         return TwinAnswer(status=200)
@@ -213,6 +219,26 @@ _ALL_ROUTES: Final[Mapping[str, Mapping[str, _Route]]] = {
     **_ROUTES,
     "/elser": _of_model(TeiModel.elser),
     "/v1/chat/completions": _post(Twin.chat),
+}
+_ROUTE_TASK_TYPES: Final[Mapping[str, str]] = {
+    "/embed": "text_embedding",
+    "/embed_all": "text_embedding",
+    "/similarity": "text_embedding",
+    "/embeddings": "text_embedding",
+    "/v1/embeddings": "text_embedding",
+    "/embed_sparse": "sparse_embedding",
+    "/elser": "sparse_embedding",
+    "/rerank": "rerank",
+    "/v1/chat/completions": "chat_completion",
+}
+_MODELS_OWN: Final = ("/", "/invocations", "/vertex")
+_TASK_TYPES: Final[Mapping[Task | None, str | None]] = {
+    None: "text_embedding",
+    Task.EMBEDDING: "text_embedding",
+    Task.SENTENCE_SIMILARITY: "text_embedding",
+    Task.SPLADE: "sparse_embedding",
+    Task.RERANKER: "rerank",
+    Task.CLASSIFIER: None,
 }
 _PATHS: Final[Mapping[Kind, str]] = {
     Kind.EMBED: "/embed",

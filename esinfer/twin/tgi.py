@@ -43,6 +43,10 @@ class Tgi:
         """A chat; to what is no chat, what ``POST /`` says, since its ``url`` names no route."""
         return self.post(Tgi.chat if kind is Kind.CHAT else Tgi.generate, headers, body)
 
+    def task_of(self, method: str, path: str) -> str | None:
+        """Chat's, or where a text goes on without one ``completion``."""
+        return _TASK_TYPES.get(path) if method == "POST" else None
+
     def post(
         self,
         respond: Callable[[Tgi, bytes], TwinAnswer],
@@ -121,6 +125,12 @@ class Tgi:
 
 
 _TEXT: Final = {"inputs": Deserializer.string}
+
+_TASK_TYPES: Final[Mapping[str, str]] = {
+    "/": "completion",
+    "/invocations": "completion",
+    "/v1/chat/completions": "chat_completion",
+}
 
 _Route = Callable[[Tgi, TwinRequest], TwinAnswer]
 

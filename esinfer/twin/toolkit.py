@@ -182,4 +182,5 @@ TASKS: Final[Mapping[str, Callable[[Encoder, Any, Mapping[str, object]], bytes]]
 
 def make_toolkit(task: str, model: Model, embedder: Callable[[int], Embedder]) -> Container:
     """A container whose model does ``task``."""
-    return Container(partial(TASKS[task], Encoder(model=model, embedder=embedder)))
+    task_type = "rerank" if task == "sentence-ranking" else "text_embedding"
+    return Container(partial(TASKS[task], Encoder(model=model, embedder=embedder)), task_type)

@@ -8,17 +8,16 @@ make. Nothing here does I/O; ``app`` and ``transport`` carry out what an
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import count
 from typing import Final
 
 from esinfer.twin.answers import TwinAnswer
-from esinfer.twin.delivery import Call, Delivery, Dialect, Effect
+from esinfer.twin.delivery import Call, Delivery, Effect
+from esinfer.twin.dialects import dialect_of
 from esinfer.twin.exchange_log import Entry, ExchangeLog, LogLimits
 from esinfer.twin.faults.answers import overloaded
 from esinfer.twin.faults.fault import ArmedFault, Fault
@@ -26,6 +25,7 @@ from esinfer.twin.pauses import Pauses, Sleep
 from esinfer.twin.received import Received
 from esinfer.twin.servers import DEFAULT_PROFILE, MakeServer, Server
 from esinfer.twin.states import Condition, State, StateSettings
+from esinfer.twin.url_pattern import fits, specificity
 
 DEFAULT: Final = "default"
 """The upstream that answers where no other one's pattern fits."""
@@ -149,9 +149,10 @@ class Upstream:
         effect: Effect | None = None
         waits = 0.0
         names = []
-        for armed in self.faults if self._faults else ():
+        for armed in self._faults:
             fault = armed.fault
-            if (fault.delay is None and effect is not None) or not armed.strike(received):
+            is_late = fault.delay is None and effect is not None
+            if is_late or not armed.strike(received, self.server):
                 continue
             names.append(fault.kind)
             if fault.delay is not None:
@@ -177,20 +178,9 @@ class Upstream:
         if effect is None:
             return lambda answer: Delivery(answer=answer())
         server = self.settings.server
-        dialect = dialect_of(server.profile, received)
+        dialect = dialect_of(server.profile, self.server, received)
         model = server.model or "sentence-transformers/all-MiniLM-L6-v2"
         return lambda answer: effect(Call(dialect=dialect, model=model, answer=answer))
-
-
-def dialect_of(profile: str, received: Received) -> Dialect:
-    """Who words the errors of a server: chat beside TEI is TGI's."""
-    family = profile.partition("-")[0]
-    if family == "elser":  # the toolkit's container, with a handler of one's own
-        return Dialect.TOOLKIT
-    known = {"toolkit", "serverless", "vllm", "tgi"}
-    if family in known:
-        return Dialect(family)
-    return Dialect.TGI if received.is_chat else Dialect.TEI
 
 
 class Upstreams:
@@ -223,9 +213,9 @@ class Upstreams:
         most = -1
         for upstream in self._upstreams.values():
             pattern = upstream.settings.url
-            if pattern is None or _pattern(pattern).fullmatch(url) is None:
+            if pattern is None or not fits(pattern, url):
                 continue
-            said = _specificity(pattern)
+            said = specificity(pattern)
             if said > most:
                 best, most = upstream, said
         return best or self.get(DEFAULT)
@@ -283,16 +273,6 @@ class Upstreams:
 
     def __contains__(self, name: object) -> bool:
         return name == DEFAULT or name in self._upstreams
-
-
-@lru_cache(maxsize=1024)
-def _pattern(pattern: str) -> re.Pattern[str]:
-    return re.compile(".*".join(map(re.escape, pattern.split("*"))), re.DOTALL)
-
-
-def _specificity(pattern: str) -> int:
-    """How much a pattern says: the letters that it fixes, and whether these are all."""
-    return 2 * len(pattern.replace("*", "")) + ("*" not in pattern)
 
 
 def single(server: Server) -> Upstreams:

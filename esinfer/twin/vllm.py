@@ -46,6 +46,10 @@ class Vllm:
         del kind
         return self.answer(TwinRequest(method="POST", path=_CHAT, headers=headers, body=body))
 
+    def task_of(self, method: str, path: str) -> str | None:
+        """There is chat alone."""
+        return "chat_completion" if (method, path) == ("POST", _CHAT) else None
+
     def chat(self, request: TwinRequest) -> TwinAnswer:
         """``POST /v1/chat/completions``."""
         try:

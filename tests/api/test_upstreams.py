@@ -178,7 +178,6 @@ async def test_delete_brings_the_start_back(mock: Client) -> None:
         ),
         ({"state": "asleep"}, "unknown value [asleep], expected one of [running, cold, paused]"),
         ({"ready_after": "1s"}, "[ready_after…] goes with the state [cold] alone"),
-        ({"url": "*a" * 9}, "[url] may have [8] [*] at most"),
     ],
 )
 async def test_what_is_wrong_is_told_and_changes_nothing(

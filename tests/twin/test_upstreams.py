@@ -179,3 +179,27 @@ def test_permits_come_back_when_the_exchange_ends(bench: Bench) -> None:
 def test_a_single_server_answers_for_every_url() -> None:
     twin = Twin()
     assert single(twin).find("https://anywhere.example/").server is twin
+
+
+@pytest.mark.parametrize(
+    ("settings", "task_type", "path"),
+    [
+        ({}, "text_embedding", "/v1/embeddings"),
+        ({"profile": "elser"}, "sparse_embedding", "/"),
+        ({"task": "reranker"}, "rerank", "/invocations"),
+        ({"profile": "toolkit"}, "text_embedding", "/predict"),
+    ],
+)
+def test_the_server_tells_what_a_path_is_for(
+    bench: Bench, settings: dict[str, Any], task_type: str, path: str
+) -> None:
+    bench.set(faults=[{"kind": "paused", "match": {"task_type": task_type}}], **settings)
+    assert bench.ask(path=path)[2] == ["paused"]
+    assert bench.ask(path="/nowhere")[2] == []
+
+
+def test_a_pattern_with_many_stars_does_not_hold_the_twin_up(bench: Bench) -> None:
+    bench.set("other", url="*a" * 20 + "*b")
+    started = time.perf_counter()
+    assert bench.upstreams.find("http://twin/" + "a" * 10_000).name == "default"
+    assert time.perf_counter() - started < 1

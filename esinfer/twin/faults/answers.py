@@ -13,7 +13,8 @@ from typing import Final
 import orjson
 
 from esinfer.twin.answers import JSON, TwinAnswer
-from esinfer.twin.delivery import Call, Delivery, Dialect, Effect
+from esinfer.twin.delivery import Call, Delivery, Effect
+from esinfer.twin.dialects import Dialect
 
 _HTML: Final = "text/html"
 _TEXT: Final = "text/plain; charset=utf-8"
@@ -63,9 +64,9 @@ def unauthorized(*, by: str | None = None) -> Effect:
 
 def overloaded(call: Call) -> Delivery:
     """429: no permit of the server's is left."""
-    error_type = "overloaded" if call.dialect is Dialect.TGI else "Overloaded"
-    body = {"error": "Model is overloaded", "error_type": error_type}
-    return Delivery(answer=json_answer(429, body))
+    words = {Dialect.TGI: "overloaded", Dialect.VLLM: HTTPStatus.TOO_MANY_REQUESTS.phrase}
+    error_type = words.get(call.dialect, "Overloaded")
+    return Delivery(answer=_failed(call, 429, "Model is overloaded", error_type))
 
 
 def rate_limited(*, retry_after: int | None = None, rate_limit_headers: bool = False) -> Effect:
@@ -87,18 +88,29 @@ def backend(*, message: str = "CUDA error: out of memory") -> Effect:
         if call.dialect is Dialect.TOOLKIT:
             return Delivery(answer=json_answer(400, {"error": message}))
         if call.dialect is Dialect.VLLM:
-            return Delivery(answer=json_answer(500, {"error": vllm_error(message)}))
+            return Delivery(answer=_failed(call, 500, message, "InternalServerError"))
         error, error_type = f"Backend error: {message}", "Backend"
         if call.dialect is Dialect.TGI:
             error, error_type = f"Request failed during generation: {message}", "generation"
-        return Delivery(answer=json_answer(424, {"error": error, "error_type": error_type}))
+        return Delivery(answer=_failed(call, 424, error, error_type))
 
     return effect
 
 
-def vllm_error(message: str, code: int = 500) -> dict[str, object]:
+def _failed(call: Call, status: int, message: str, error_type: str) -> TwinAnswer:
+    """What the server itself answers, in its form."""
+    if call.dialect is Dialect.VLLM:
+        return json_answer(status, {"error": vllm_error(message, status, error_type)})
+    if call.dialect is Dialect.OPENAI:
+        return json_answer(status, {"message": message, "code": status, "type": error_type})
+    return json_answer(status, {"error": message, "error_type": error_type})
+
+
+def vllm_error(
+    message: str, code: int = 500, error_type: str = "InternalServerError"
+) -> dict[str, object]:
     """An error as vLLM words it."""
-    return {"message": message, "type": "InternalServerError", "param": None, "code": code}
+    return {"message": message, "type": error_type, "param": None, "code": code}
 
 
 def gateway(*, status: int = 502) -> Effect:

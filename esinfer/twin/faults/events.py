@@ -14,7 +14,8 @@ import orjson
 
 from esinfer.twin.answers import TwinAnswer
 from esinfer.twin.chat_forms import error_events
-from esinfer.twin.delivery import Call, Delivery, Dialect, Effect, Ending
+from esinfer.twin.delivery import Call, Delivery, Effect, Ending
+from esinfer.twin.dialects import Dialect
 from esinfer.twin.faults.answers import vllm_error
 
 _DONE: Final = b"data: [DONE]\n\n"

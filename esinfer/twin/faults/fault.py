@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from esinfer.twin.delivery import Effect
 from esinfer.twin.received import Received
+from esinfer.twin.servers import Server
 
 Delay = Callable[[], float]
 """Seconds to wait; each call draws anew."""
@@ -27,13 +28,13 @@ class Match:
     header: Mapping[str, str] = field(default_factory=dict)
     every: int = 1
 
-    def fits(self, received: Received) -> bool:
-        """Whether the request is one of those, whatever its number."""
+    def fits(self, received: Received, server: Server) -> bool:
+        """Whether the request to a server is one of those, whatever its number."""
         request = received.request
         return (
             (request.method == "POST" if self.path is None else request.path == self.path)
             and self.inference_id in (None, received.inference_id)
-            and (self.task_type is None or self.task_type in received.tasks)
+            and (self.task_type is None or self.task_type in received.tasks(server))
             and all(
                 part in received.headers.get(name.lower(), "") for name, part in self.header.items()
             )
@@ -73,9 +74,9 @@ class ArmedFault:
         """Whether it has hit as often as it may."""
         return self.fault.times is not None and self.hits >= self.fault.times
 
-    def strike(self, received: Received) -> bool:
-        """Whether it hits this request; a hit counts."""
-        if self.is_spent or not self.fault.match.fits(received):
+    def strike(self, received: Received, server: Server) -> bool:
+        """Whether it hits this request to a server; a hit counts."""
+        if self.is_spent or not self.fault.match.fits(received, server):
             return False
         if self.fault.streams_only and not received.streams:
             return False
