@@ -1,32 +1,35 @@
 """What reached an upstream and what it answered: the last so many, no secret among them.
 
-Bytes are kept as they went by, up to a limit each; keys are taken out when
-somebody reads.
+Bytes are kept as they went by, up to a limit each; keys are taken out, by
+``masking``, when somebody reads.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from sys import getsizeof
 from typing import Final
 
 from esinfer.twin.answers import TwinAnswer
+from esinfer.twin.masking import (
+    long_enough,
+    masked_headers,
+    masked_url,
+    secrets_in,
+    secrets_of,
+    without,
+)
 from esinfer.twin.received import Received
 
-_MASK: Final = "***"
-_SHORTEST_SECRET: Final = 8
-"""One so short that it may stand anywhere by chance is masked in headers only."""
-_SECRET_HEADERS: Final = frozenset(
-    {"authorization", "proxy-authorization", "cookie", "x-api-key", "api-key"}
-)
 _OVERHEAD: Final = 1024
-"""Bytes that an entry takes beside its bodies, about."""
+"""Bytes that an entry takes beside what it keeps, about."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogLimits:
-    """``entries`` and, of all bodies together, ``size`` bytes at most; of each ``body_size``."""
+    """``entries`` and, of all together, ``size`` bytes at most; of each body ``body_size``."""
 
     entries: int = 1000
     body_size: int = 64 * 1024
@@ -53,72 +56,93 @@ class _Kept:
     def to_wire(self, secrets: Sequence[str]) -> dict[str, object]:
         text = self.data.decode("utf-8", "backslashreplace")
         truncated = self.size > len(self.data)
-        shown = _without(text, secrets, cut=truncated)
+        shown = without(text, secrets, cut=truncated)
         return {"body": shown, "body_size": self.size, "truncated": truncated}
 
 
-def _without(text: str, secrets: Sequence[str], *, cut: bool = False) -> str:
-    """The text without secrets; where it was ``cut``, without what may be the beginning of one."""
-    for secret in secrets:
-        text = text.replace(secret, _MASK)
-        if cut:
-            begun = next((n for n in range(len(secret), 0, -1) if text.endswith(secret[:n])), 0)
-            text = text[: len(text) - begun]
-    return text
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """What precedes a body, without anything that holds one."""
+
+    about: Mapping[str, object]
+    """What it says of itself beside its headers."""
+    headers: Mapping[str, str]
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes in memory, about."""
+        texts = chain(self.headers, self.headers.values(), self.about.values())
+        return sum(map(getsizeof, texts))
 
 
 class Entry:
     """One exchange; the answer is there once it has begun."""
 
     __slots__ = (
+        "_answer",
+        "_caller",
         "_log",
-        "_received",
+        "_request",
         "_sent",
         "_taken",
-        "answer",
         "ending",
         "faults",
         "sequence",
+        "size",
         "time",
     )
 
-    def __init__(self, log: ExchangeLog, received: Received, sequence: int, time: float) -> None:
+    def __init__(self, log: ExchangeLog, sequence: int, time: float) -> None:
         self.sequence = sequence
         self.time = time
-        self.faults: Sequence[str] = ()
-        self.answer: TwinAnswer | None = None
+        self.faults: list[str] = []
         self.ending: str | None = None
+        self.size = _OVERHEAD
+        """Bytes that it takes in memory, about."""
         self._log = log
-        self._received = received
+        self._caller: Mapping[str, str] = {}
+        self._request = _Head({}, {})
+        self._answer: _Head | None = None
         self._taken = _Kept(log.limits.body_size)
         self._sent = _Kept(log.limits.body_size)
 
-    def take(self) -> None:
-        """Keep the request's body."""
-        self._log.grow(self, _OVERHEAD + self._taken.add(self._received.request.body))
+    def take(self, received: Received) -> None:
+        """Keep the request; of its body no more than the beginning stays in memory."""
+        caller = {"inference_id": received.inference_id, "task_type": received.task_type}
+        self._caller = {name: value for name, value in caller.items() if value is not None}
+        about = {"method": received.request.method, "url": received.url}
+        self._request = _Head(about, received.headers)
+        self._grow(self._request.size + self._taken.add(received.request.body))
+
+    def begin(self, answer: TwinAnswer) -> None:
+        """Keep how the answer begins."""
+        headers = dict(answer.headers)
+        if answer.content_type is not None:
+            headers["content-type"] = answer.content_type
+        self._answer = _Head({"status": answer.status}, headers)
+        self._grow(self._answer.size)
 
     def send(self, part: bytes) -> None:
         """Keep a part of the answer's body."""
-        self._log.grow(self, self._sent.add(part))
+        self._grow(self._sent.add(part))
 
-    @property
-    def size(self) -> int:
-        """Bytes that it takes in memory, about."""
-        return _OVERHEAD + len(self._taken.data) + len(self._sent.data)
+    def _grow(self, size: int) -> None:
+        self.size += size
+        self._log.grow(self, size)
 
     def to_wire(self, secrets: Iterable[str]) -> dict[str, object]:
         """The entry for whoever reads the log; ``secrets`` are those of the upstream."""
-        received = self._received
-        hidden = [s for s in {received.bearer, *secrets} if len(s) >= _SHORTEST_SECRET]
-        caller = {"inference_id": received.inference_id, "task_type": received.task_type}
+        about, headers = self._request.about, self._request.headers
+        url = str(about["url"])
+        hidden = long_enough({*secrets, *secrets_of(headers), *secrets_in(url)})
         return {
             "sequence": self.sequence,
             "time": self.time,
-            **{name: value for name, value in caller.items() if value is not None},
+            **self._caller,
             "request": {
-                "method": received.request.method,
-                "url": _without(_USER.sub(rf"//{_MASK}@", received.url), hidden),
-                "headers": _shown(received.headers, hidden),
+                **about,
+                "url": masked_url(url, hidden),
+                "headers": masked_headers(headers, hidden),
                 **self._taken.to_wire(hidden),
             },
             "faults": list(self.faults),
@@ -127,32 +151,13 @@ class Entry:
         }
 
     def _answer_to_wire(self, hidden: Sequence[str]) -> dict[str, object] | None:
-        answer = self.answer
-        if answer is None:
+        if self._answer is None:
             return None
-        headers = dict(answer.headers)
-        if answer.content_type is not None:
-            headers["content-type"] = answer.content_type
         return {
-            "status": answer.status,
-            "headers": _shown(headers, hidden),
+            **self._answer.about,
+            "headers": masked_headers(self._answer.headers, hidden),
             **self._sent.to_wire(hidden),
         }
-
-
-_USER: Final = re.compile(r"//[^/?#]*@")
-
-
-def _shown(headers: Mapping[str, str], hidden: Sequence[str]) -> dict[str, str]:
-    return {
-        name.lower(): _masked(value) if name.lower() in _SECRET_HEADERS else _without(value, hidden)
-        for name, value in headers.items()
-    }
-
-
-def _masked(credentials: str) -> str:
-    scheme, space, _ = credentials.partition(" ")
-    return f"{scheme} {_MASK}" if space else _MASK
 
 
 class ExchangeLog:
@@ -167,10 +172,11 @@ class ExchangeLog:
 
     def open(self, received: Received, sequence: int, time: float) -> Entry:
         """A new entry; ``sequence`` tells it from all others, ``time`` is in seconds."""
-        entry = Entry(self, received, sequence, time)
+        entry = Entry(self, sequence, time)
         if self.limits.entries:
             self._entries[sequence] = entry
-            entry.take()
+            self._size += entry.size
+            entry.take(received)
         return entry
 
     def grow(self, entry: Entry, size: int) -> None:

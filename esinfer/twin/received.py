@@ -41,12 +41,6 @@ class Received:
         """The headers, their names in lower case."""
         return {name.lower(): value for name, value in self.request.headers.items()}
 
-    @property
-    def bearer(self) -> str:
-        """The key that the request shows, empty if none."""
-        scheme, _, key = self.headers.get("authorization", "").partition(" ")
-        return key.strip() if scheme.lower() == "bearer" else ""
-
     @cached_property
     def document(self) -> object:
         """The JSON value of the body, None if it is none."""

@@ -77,7 +77,7 @@ class Exchange:
     def begin(self, delivery: Delivery) -> None:
         """Log how the answer begins, if it does."""
         if delivery.begins:
-            self.entry.answer = delivery.answer
+            self.entry.begin(delivery.answer)
 
     def end(self, ending: str) -> None:
         """Log how it ended."""
