@@ -34,7 +34,8 @@ class Delivery:
     The answer holds no more than what is sent. ``begins`` tells whether status
     and headers are; ``length`` is the Content-Length that an answer without
     events claims, its own if None. ``pause`` seconds pass between two parts,
-    ``hold`` seconds before a stalled connection is closed.
+    ``hold`` seconds before a stalled connection is closed. ``changed`` tells
+    whether a fault has done anything to the server's own answer.
     """
 
     answer: TwinAnswer
@@ -43,6 +44,7 @@ class Delivery:
     length: int | None = None
     pause: float = 0.0
     hold: float = 0.0
+    changed: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

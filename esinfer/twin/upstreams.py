@@ -69,13 +69,17 @@ class Exchange:
     delay: float
     entry: Entry
     _make: Callable[[Callable[[], TwinAnswer]], Delivery]
+    _fault: ArmedFault | None = None
 
     def deliver(self, answer: Callable[[], TwinAnswer]) -> Delivery:
         """The delivery; ``answer`` gives the server's own, which a fault may not ask for."""
         return self._make(answer)
 
     def begin(self, delivery: Delivery) -> None:
-        """Log how the answer begins, if it does."""
+        """Log how the answer begins, if it does; a fault that changed nothing has not hit."""
+        if self._fault is not None and not delivery.changed:
+            self._fault.withdraw()
+            self.entry.faults.remove(self._fault.fault.kind)
         if delivery.begins:
             self.entry.begin(delivery.answer)
 
@@ -119,8 +123,7 @@ class Upstream:
     @property
     def faults(self) -> Sequence[ArmedFault]:
         """The faults that may still hit."""
-        self._faults = [armed for armed in self._faults if not armed.is_spent]
-        return self._faults
+        return [armed for armed in self._faults if not armed.is_spent]
 
     @contextmanager
     def receive(self, received: Received) -> Iterator[Exchange]:
@@ -128,15 +131,18 @@ class Upstream:
         now = self._clock()
         effect, delay = self._condition.receive(received, now)
         names = [self.state.value] if effect else []
+        fault: ArmedFault | None = None
         if effect is None:
-            effect, waits, names = self._strike(received)
+            fault, waits, names = self._strike(received)
+            effect = None if fault is None else fault.fault.effect
             delay += waits
         permits = self._take_permits(received) if effect is None else 0
         if permits is None:
             effect, permits = overloaded, 0
         entry = self.log.open(received, next(self._sequence), now)
         entry.faults = names
-        exchange = Exchange(delay=delay, entry=entry, _make=self._maker(received, effect))
+        make = self._maker(received, effect)
+        exchange = Exchange(delay=delay, entry=entry, _make=make, _fault=fault)
         try:
             yield exchange
         finally:
@@ -144,22 +150,22 @@ class Upstream:
             if entry.ending is None:
                 entry.ending = ABANDONED
 
-    def _strike(self, received: Received) -> tuple[Effect | None, float, list[str]]:
-        """The first effect that hits, the sum of the delays that do, and the names of all these."""
-        effect: Effect | None = None
+    def _strike(self, received: Received) -> tuple[ArmedFault | None, float, list[str]]:
+        """The first that hits, the sum of the delays that do, and the names of all these."""
+        first: ArmedFault | None = None
         waits = 0.0
         names = []
         for armed in self._faults:
             fault = armed.fault
-            is_late = fault.delay is None and effect is not None
+            is_late = fault.delay is None and first is not None
             if is_late or not armed.strike(received, self.server):
                 continue
             names.append(fault.kind)
             if fault.delay is not None:
                 waits += fault.delay()
             else:
-                effect = fault.effect
-        return effect, waits, names
+                first = armed
+        return first, waits, names
 
     def _take_permits(self, received: Received) -> int | None:
         """How many permits the request took; None if there were not enough."""

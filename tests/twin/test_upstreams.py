@@ -203,3 +203,14 @@ def test_a_pattern_with_many_stars_does_not_hold_the_twin_up(bench: Bench) -> No
     started = time.perf_counter()
     assert bench.upstreams.find("http://twin/" + "a" * 10_000).name == "default"
     assert time.perf_counter() - started < 1
+
+
+def test_a_fault_that_has_nothing_to_change_has_not_hit(bench: Bench) -> None:
+    bench.set(faults=[{"kind": "wrong_count", "times": 1}])
+    assert bench.ask([]) == (400, 0.0, [])
+    assert bench.control.show("default")["faults"] == [
+        {"kind": "wrong_count", "times": 1, "hits": 0}
+    ]
+    assert bench.ask() == (200, 0.0, ["wrong_count"])
+    assert bench.ask() == (200, 0.0, [])
+    assert bench.control.show("default")["faults"] == []

@@ -36,15 +36,16 @@ class Changed:
         return self.change(self.events)
 
 
-def change_events(answer: TwinAnswer, change: Change) -> TwinAnswer:
-    """The answer with its events changed, if it has any."""
+def _changed(answer: TwinAnswer, change: Change, ending: Ending = Ending.WHOLE) -> Delivery:
+    """The delivery of an answer with its events changed; of one without any as it is."""
     if answer.events is None:
-        return answer
-    return replace(answer, events=Changed(answer.events, change))
+        return Delivery(answer=answer, changed=False)
+    changed = replace(answer, events=Changed(answer.events, change))
+    return Delivery(answer=changed, ending=ending)
 
 
 def _changing(change: Change) -> Effect:
-    return lambda call: Delivery(answer=change_events(call.answer(), change))
+    return lambda call: _changed(call.answer(), change)
 
 
 def _without_done(events: Iterable[bytes]) -> Iterator[bytes]:
@@ -96,7 +97,7 @@ def stream_error(
             yield error
             yield _DONE
 
-        return Delivery(answer=change_events(call.answer(), change))
+        return _changed(call.answer(), change)
 
     return effect
 
@@ -110,10 +111,4 @@ def cut_stream(*, after: int = 1, ending: str = "closed") -> Effect:
         half = next(remaining, b"")
         yield half[: len(half) // 2]
 
-    def effect(call: Call) -> Delivery:
-        answer = call.answer()
-        if answer.events is None:
-            return Delivery(answer=answer)
-        return Delivery(answer=change_events(answer, change), ending=Ending(ending))
-
-    return effect
+    return lambda call: _changed(call.answer(), change, Ending(ending))

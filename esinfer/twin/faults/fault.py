@@ -86,6 +86,10 @@ class ArmedFault:
         self.hits += 1
         return True
 
+    def withdraw(self) -> None:
+        """The last hit is none: there was nothing to change."""
+        self.hits -= 1
+
     def to_wire(self) -> dict[str, object]:
         """As declared, with the ``times`` that are left and the ``hits`` there were."""
         shown = dict(self.fault.wire)
