@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Final
 
 import orjson
 from aiohttp import web
+from aiohttp.web import AbstractResource
 
 from esinfer.errors import BodyRequired, ElasticsearchError
 from esinfer.json_reader import read_first_value
@@ -41,6 +43,23 @@ def add_routes(app: web.Application, upstreams: Upstreams, start: UpstreamSettin
     )
     for method, path, handler in routes:
         app.router.add_route(method, path, _worded(handler))
+    known = list(app.router.resources())
+    for path in ("/__twin", "/__twin/{rest:.*}"):
+        app.router.add_route("*", path, partial(_unknown, known))
+
+
+async def _unknown(known: Sequence[AbstractResource], request: web.Request) -> web.Response:
+    """There is nothing of the server's here that is imitated: 404, or 405 for another method."""
+    allowed = {method for one in known for method in (await one.resolve(request))[1]}
+    asked = f"uri [{request.rel_url.raw_path}] and method [{request.method}]"
+    if not allowed:
+        error = {"type": "resource_not_found_exception", "reason": f"no handler found for {asked}"}
+        return _respond({"error": error, "status": 404}, 404)
+    reason = f"Incorrect HTTP method for {asked}, allowed: [{', '.join(sorted(allowed))}]"
+    error = {"type": "illegal_argument_exception", "reason": reason}
+    response = _respond({"error": error, "status": 405}, 405)
+    response.headers["Allow"] = ",".join(sorted(allowed))
+    return response
 
 
 def _worded(handler: Handler) -> Handler:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
+
+import orjson
 
 from esinfer.errors import IllegalArgument
 from esinfer.json_reader import Token
-from esinfer.json_schema import Json, number
+from esinfer.json_schema import Json, any_of, number
 from esinfer.object_parser import (
     OBJECT,
     STRING,
@@ -32,6 +34,9 @@ __all__ = [
     "CountField",
     "DurationField",
     "HeadersField",
+    "LineField",
+    "OptionalCountField",
+    "OptionalTextField",
     "RatioField",
     "SizeField",
     "TextField",
@@ -78,6 +83,24 @@ class CountField(IntegerField):
     @property
     def bounds(self) -> tuple[int, int]:
         return self.low, self.high
+
+
+class OptionalTextField(TextField):
+    """A text, or null for none."""
+
+    tokens = STRING | {Token.VALUE_NULL}
+
+
+class OptionalCountField(CountField):
+    """A whole number within bounds, or null for none."""
+
+    tokens = CountField.tokens | {Token.VALUE_NULL}
+
+    def read(self, value: float | str | None) -> Any:
+        return None if value is None else super().read(value)
+
+    def json_schema(self) -> Json:
+        return any_of(super().json_schema(), {"type": "null"})
 
 
 class RatioField(FloatField):
@@ -168,6 +191,15 @@ class HeadersField(WireField[dict[str, str]]):
         return {**super().json_schema(), "additionalProperties": {"type": "string"}}
 
 
+class LineField(TextField):
+    """A text that may stand in a header."""
+
+    def read(self, value: str) -> str:
+        if not _is_line(value):
+            raise IllegalArgument(reason=f"Invalid value [{value}], expected a text of one line")
+        return value
+
+
 _SEPARATORS = frozenset(' \t"(),/:;<=>?@[\\]{}')
 
 
@@ -179,6 +211,21 @@ def _is_line(text: str) -> bool:
     return all(" " <= letter != "\x7f" or letter == "\t" for letter in text)
 
 
+_BITS_64: Final = range(-(2**63), 2**64)
+
+
 def plain(value: object) -> Any:
-    """A JSON value without the reader's own kinds of numbers."""
-    return json.loads(json.dumps(value))
+    """A JSON value without the reader's own kinds of numbers.
+
+    A whole number that is too large for orjson goes through it as it was written.
+    """
+    return json.loads(json.dumps(value), parse_int=_integer)
+
+
+def _integer(text: str) -> int | orjson.Fragment:
+    is_short = len(text) <= _LONGEST_INTEGER
+    return int(text) if is_short and int(text) in _BITS_64 else orjson.Fragment(text)
+
+
+_LONGEST_INTEGER: Final = 20
+"""Characters of one of 64 bits, with its sign."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -108,6 +109,9 @@ async def test_delete_brings_the_start_back(mock: Client) -> None:
     assert (await mock("GET", PATH)).json == {"upstreams": [START]}
 
 
+WRONG = "[{}] does not go with the distribution [{}]"
+
+
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
@@ -158,6 +162,20 @@ async def test_delete_brings_the_start_back(mock: Client) -> None:
         (
             {"faults": {"kind": "latency", "distribution": "uniform", "min": "1s"}},
             "[min] must not be greater than [max]",
+        ),
+        ({"faults": {"kind": "latency", "median": "2s"}}, WRONG.format("median", "fixed")),
+        ({"faults": {"kind": "latency", "seed": 1}}, WRONG.format("seed", "fixed")),
+        (
+            {"faults": {"kind": "latency", "distribution": "log_normal", "max": "1s"}},
+            WRONG.format("max", "log_normal"),
+        ),
+        (
+            {"faults": {"kind": "latency", "distribution": "uniform", "delay": "1s"}},
+            WRONG.format("delay", "uniform"),
+        ),
+        (
+            {"faults": {"kind": "redirect", "location": "http://a\r\nX: y"}},
+            "Invalid value [http://a\r\nX: y], expected a text of one line",
         ),
         (
             {"faults": {"kind": "reset", "match": {"evry": 2}}},
@@ -328,3 +346,55 @@ async def test_a_mock_whose_upstream_stalls_stops_at_once() -> None:
             reply = await asked
     cause = reply.json["error"]["caused_by"]["caused_by"]
     assert (reply.status, cause["reason"]) == (400, "Connection closed by peer")
+
+
+GREAT = {"a": [-(10**30), 2**64 - 1, 2**64, -(2**63) - 1, 10**999], "b": 1.5}
+
+
+async def test_whole_numbers_of_any_size_are_answered(twin: Client, mock: Client) -> None:
+    for client, path in ((twin, "/__twin/upstreams/default"), (mock, f"{PATH}/default")):
+        fault = {"kind": "respond", "body": GREAT}
+        for reply in (await client("PUT", path, {"faults": fault}), await client("GET", path)):
+            assert reply.status == 200
+            assert json.loads(reply.text)["faults"] == [{**fault, "hits": 0}]
+    reply = await twin("POST", "/embed", {"inputs": "a"})
+    assert json.loads(reply.text) == GREAT
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/__twin"),
+        ("GET", "/__twin/"),
+        ("PUT", "/__twin/upstream"),
+        ("GET", "/__twin/upstreams/default/logs"),
+        ("POST", "/__twin/embed"),
+    ],
+)
+async def test_under_its_prefix_nothing_is_imitated(twin: Client, method: str, path: str) -> None:
+    reply = await twin(method, path, {})
+    reason = f"no handler found for uri [{path}] and method [{method}]"
+    error = {"type": "resource_not_found_exception", "reason": reason}
+    assert (reply.status, reply.json) == (404, {"error": error, "status": 404})
+    assert (await twin("GET", "/__twin/log")).json == {"exchanges": []}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PATCH", "/__twin/upstreams/default", ["DELETE", "GET", "PUT"]),
+        ("POST", "/__twin/upstreams/default", ["DELETE", "GET", "PUT"]),
+        ("PUT", "/__twin/log", ["DELETE", "GET"]),
+    ],
+)
+async def test_another_method_is_405(
+    twin: Client, method: str, path: str, allowed: list[str]
+) -> None:
+    reply = await twin(method, path, {})
+    reason = (
+        f"Incorrect HTTP method for uri [{path}] and method [{method}],"
+        f" allowed: [{', '.join(allowed)}]"
+    )
+    error = {"type": "illegal_argument_exception", "reason": reason}
+    assert (reply.status, reply.json) == (405, {"error": error, "status": 405})
+    assert reply.headers["Allow"] == ",".join(allowed)

@@ -83,7 +83,7 @@ class _Error(FaultParser):
 
 class _Redirect(FaultParser):
     status = fields.CountField(300, 399)
-    location = fields.TextField()
+    location = fields.LineField()
 
 
 class _Respond(FaultParser):
