@@ -1,4 +1,4 @@
-"""Who words an answer that is a fault's.
+"""Who words an answer that is a fault's, and of which model.
 
 Source: upstream.md sections 1a to 1d.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
+from esinfer.twin.known_models import DEFAULT_MODEL
 from esinfer.twin.received import Received
 from esinfer.twin.servers import Server
 
@@ -45,3 +46,12 @@ def dialect_of(profile: str, server: Server, received: Received) -> Dialect:
     by_path = received.task_type is None
     is_openai = by_path and received.request.path in _OPENAI_PATHS
     return Dialect.OPENAI if is_openai else Dialect.TEI
+
+
+def model_of(profile: str, own: str | None, received: Received) -> str:
+    """The model that is asked for: ``own``, or of the router's what the path or the body names."""
+    if profile == "serverless":
+        from esinfer.twin.serverless import model_in  # noqa: PLC0415 -- as that profile's server
+
+        return model_in(received.request.path) or received.model or own or DEFAULT_MODEL
+    return own or DEFAULT_MODEL

@@ -55,6 +55,12 @@ class Received:
         return isinstance(self.document, dict) and self.document.get("stream") is True
 
     @property
+    def model(self) -> str | None:
+        """The model that the body names, without the provider that may stand behind it."""
+        named = self.document.get("model") if isinstance(self.document, dict) else None
+        return named.partition(":")[0] if isinstance(named, str) else None
+
+    @property
     def items(self) -> int:
         """How many inputs there are: so many permits of a server it takes."""
         if not isinstance(self.document, dict):

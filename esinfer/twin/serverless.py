@@ -137,6 +137,12 @@ class Serverless:
         return server.post(_converse, request.headers, request.body)
 
 
+def model_in(path: str) -> str | None:
+    """The model that a path names, whatever else is in it."""
+    found = _MODEL.match(path)
+    return None if found is None else found["model"]
+
+
 def _converse(server: Tgi, body: bytes) -> TwinAnswer:
     """Chat with a model that may be named with its provider, ``model:provider``."""
     request = load_chat_request(body)

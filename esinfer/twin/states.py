@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from esinfer.twin.delivery import Effect
 from esinfer.twin.faults.answers import loading, paused
 from esinfer.twin.received import Received
 
-_HOLD = "x-scale-up-timeout"
+_HOLD: Final = "x-scale-up-timeout"
+_LONGEST: Final = 3600.0
+"""Seconds that a request is held at most."""
 
 
 class State(StrEnum):
@@ -52,24 +55,29 @@ class Condition:
     def receive(self, received: Received, now: float) -> tuple[Effect | None, float]:
         """What becomes of a request, None if it is for the server, and seconds to hold it before.
 
-        A cold endpoint's proxy holds a request as long as its caller says.
+        A cold endpoint's proxy holds a request as long as its caller says, or
+        until the endpoint runs. Only POST requests are counted: to look after
+        the health of an endpoint does not bring it up.
         """
         state = self.look(now)
         if state is State.RUNNING:
             return None, 0.0
         if state is State.PAUSED:
             return paused, 0.0
-        if self._ready_at is not None and self._ready_at - now <= _patience(received):
+        patience = _patience(received)
+        if self._ready_at is not None and self._ready_at - now <= patience:
             return None, self._ready_at - now
-        if self._requests_left is not None:
+        if self._requests_left is not None and received.request.method == "POST":
             self._requests_left -= 1
             if self._requests_left < 1:
                 self.state = State.RUNNING  # for the next
-        return loading, 0.0
+        return loading, patience
 
 
 def _patience(received: Received) -> float:
+    """Seconds that the caller is willing to wait; what is no such number is none."""
     try:
-        return float(received.headers.get(_HOLD, "0"))
+        seconds = float(received.headers.get(_HOLD, "0"))
     except ValueError:
         return 0.0
+    return min(seconds, _LONGEST) if seconds > 0 else 0.0

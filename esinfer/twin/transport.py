@@ -12,6 +12,7 @@ import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Final
+from urllib.parse import unquote
 
 import aiohttp
 
@@ -145,7 +146,7 @@ def _received(request: UpstreamRequest) -> Received:
     path = request.url.partition("://")[2].partition("/")[2].partition("?")[0].partition("#")[0]
     return Received(
         request=TwinRequest(
-            method="POST", path=f"/{path}", headers=request.headers, body=request.body
+            method="POST", path=f"/{unquote(path)}", headers=request.headers, body=request.body
         ),
         url=request.url,
         inference_id=request.inference_id,

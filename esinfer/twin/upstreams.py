@@ -17,7 +17,7 @@ from typing import Final
 
 from esinfer.twin.answers import TwinAnswer
 from esinfer.twin.delivery import Call, Delivery, Effect
-from esinfer.twin.dialects import dialect_of
+from esinfer.twin.dialects import dialect_of, model_of
 from esinfer.twin.exchange_log import Entry, ExchangeLog, LogLimits
 from esinfer.twin.faults.answers import overloaded
 from esinfer.twin.faults.fault import ArmedFault, Fault
@@ -129,8 +129,9 @@ class Upstream:
     def receive(self, received: Received) -> Iterator[Exchange]:
         """The exchange of one request, which lasts as long as the context does."""
         now = self._clock()
+        state = self.state  # the last request that a cold one refuses brings it up
         effect, delay = self._condition.receive(received, now)
-        names = [self.state.value] if effect else []
+        names = [state.value] if effect else []
         fault: ArmedFault | None = None
         if effect is None:
             fault, waits, names = self._strike(received)
@@ -185,7 +186,7 @@ class Upstream:
             return lambda answer: Delivery(answer=answer())
         server = self.settings.server
         dialect = dialect_of(server.profile, self.server, received)
-        model = server.model or "sentence-transformers/all-MiniLM-L6-v2"
+        model = model_of(server.profile, server.model, received)
         return lambda answer: effect(Call(dialect=dialect, model=model, answer=answer))
 
 

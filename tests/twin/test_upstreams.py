@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -15,7 +16,7 @@ from esinfer.twin.faults.latency import latency
 from esinfer.twin.profiles import make_server
 from esinfer.twin.received import Received
 from esinfer.twin.tei import Twin
-from esinfer.twin.upstreams import Upstreams, UpstreamSettings, single
+from esinfer.twin.upstreams import ServerSettings, Upstreams, UpstreamSettings, single
 
 JSON = {"content-type": "application/json"}
 
@@ -92,15 +93,72 @@ def test_a_cold_upstream_is_ready_when_its_time_has_come(bench: Bench) -> None:
     assert bench.ask() == (503, 0.0, ["cold"])
     bench.now += 9.0
     assert bench.ask()[0] == 503
-    assert bench.ask(headers={"X-Scale-Up-Timeout": "0.5"})[0] == 503
+    assert bench.ask(headers={"X-Scale-Up-Timeout": "0.5"}) == (503, 0.5, ["cold"])
     assert bench.ask(headers={"X-Scale-Up-Timeout": "2"}) == (200, 1.0, [])
-    assert bench.ask(headers={"X-Scale-Up-Timeout": "soon"})[0] == 503
+    for nonsense in ("soon", "-1", "nan"):
+        assert bench.ask(headers={"X-Scale-Up-Timeout": nonsense}) == (503, 0.0, ["cold"])
     bench.now += 1.0
     assert bench.ask() == (200, 0.0, [])
     assert bench.control.show("default")["state"] == "running"
 
 
-def test_a_cold_serverless_model_says_how_long(bench: Bench) -> None:
+def test_looking_after_the_health_does_not_bring_a_cold_upstream_up(bench: Bench) -> None:
+    bench.set(state="cold", ready_after_requests=2)
+    for _ in range(3):
+        assert bench.ask(path="/health", method="GET")[0] == 503
+    assert [bench.ask()[0] for _ in range(3)] == [503, 503, 200]
+
+
+@pytest.mark.parametrize("more", [{}, {"ready_after_requests": 2}])
+def test_a_caller_that_is_patient_in_vain_is_held_as_long(
+    bench: Bench, more: dict[str, Any]
+) -> None:
+    bench.set(state="cold", **more)
+    assert bench.ask(headers={"X-Scale-Up-Timeout": "2"}) == (503, 2.0, ["cold"])
+    assert bench.ask(headers={"X-Scale-Up-Timeout": "inf"}) == (503, 3600.0, ["cold"])
+
+
+E5 = "intfloat/e5-base-v2"
+
+
+@pytest.mark.parametrize(
+    ("path", "model"),
+    [
+        (f"/hf-inference/models/{E5}", E5),
+        (f"/hf-inference/models/{E5}/pipeline/feature-extraction", E5),
+        (f"/hf-inference/models/{E5}/v1/chat/completions", E5),
+        ("/v1/chat/completions", "org/chatty"),
+        ("/nowhere", "sentence-transformers/all-MiniLM-L6-v2"),
+    ],
+)
+def test_the_router_says_which_model_is_loading(bench: Bench, path: str, model: str) -> None:
+    bench.set(profile="serverless", state="cold")
+    named = "org/chatty:provider" if "chat" in path else None
+    request = TwinRequest(
+        method="POST", path=path, headers=JSON, body=orjson.dumps({"model": named})
+    )
+    upstream = bench.upstreams.find("http://twin/")
+    with upstream.receive(Received(request=request, url="http://twin/")) as exchange:
+        answer = exchange.deliver(lambda: upstream.server.answer(request)).answer
+    error = f"Model {model} is currently loading"
+    assert orjson.loads(answer.body) == {"error": error, "estimated_time": 20.0}
+
+
+def test_null_takes_away_what_is_set_at_the_start(bench: Bench) -> None:
+    server = ServerSettings(task="reranker", api_key="key", model=E5, dimensions=7)
+    start = UpstreamSettings(server=server)
+    control = Control(bench.upstreams, start=start, knows_inference_ids=True)
+
+    def loaded(**settings: object) -> ServerSettings:
+        return control.load("default", settings, lambda: orjson.dumps(settings)).server
+
+    assert loaded() == server
+    nothing = dict.fromkeys(("task", "api_key", "model", "dimensions"))
+    assert loaded(**nothing) == ServerSettings()
+    assert loaded(api_key="") == replace(server, api_key=None)
+
+
+def test_each_nth_is_hit(bench: Bench) -> None:
     bench.set(faults=[{"kind": "loading", "match": {"every": 2}}])
     assert [bench.ask()[0] for _ in range(4)] == [200, 503, 200, 503]
 
