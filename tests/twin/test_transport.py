@@ -1,15 +1,18 @@
 """The twin in process: by the task type, whatever the url."""
 
 import asyncio
+from dataclasses import replace
 
 import orjson
 import pytest
 
 from esinfer.tasks import TaskType
+from esinfer.twin.profiles import make_server
 from esinfer.twin.servers import Kind
+from esinfer.twin.states import State, StateSettings
 from esinfer.twin.tei import Twin
 from esinfer.twin.transport import TwinTransport
-from esinfer.twin.upstreams import single
+from esinfer.twin.upstreams import ServerSettings, Upstreams, UpstreamSettings, single
 from esinfer.upstream import UpstreamRequest
 
 JSON = {"Content-Type": "application/json"}
@@ -100,3 +103,20 @@ async def test_a_large_body_is_answered() -> None:
     response = await TwinTransport(single(TWIN)).send(request(TaskType.TEXT_EMBEDDING, body))
     assert response.status == 200
     assert len(orjson.loads(response.body)) == 32
+
+
+async def test_in_process_the_router_names_the_model_of_the_url_that_is_loading() -> None:
+    upstreams = Upstreams(make_server)
+    server = ServerSettings(profile="serverless")
+    cold = UpstreamSettings(server=server, state=StateSettings(state=State.COLD))
+    upstreams.put("default", cold)
+    router = "https://router.huggingface.co/hf-inference/models"
+    asked = replace(
+        request(TaskType.TEXT_EMBEDDING, INPUTS),
+        url=f"{router}/my%20org/e5/pipeline/feature-extraction?a=1",
+    )
+    response = await TwinTransport(upstreams).send(asked)
+    assert (response.status, orjson.loads(response.body)) == (
+        503,
+        {"error": "Model my org/e5 is currently loading", "estimated_time": 20.0},
+    )

@@ -184,6 +184,16 @@ def test_a_fault_hits_what_it_is_meant_for(
     assert bench.ask(**hits)[2] == ["paused"]
 
 
+@pytest.mark.parametrize("kind", ["overloaded", "backend"])
+def test_a_fault_on_an_openai_route_is_worded_as_there(bench: Bench, kind: str) -> None:
+    bench.set(faults=[{"kind": kind}])
+    request = TwinRequest(method="POST", path="/v1/embeddings", headers=JSON, body=b"{}")
+    upstream = bench.upstreams.find("http://twin/")
+    with upstream.receive(Received(request=request, url="http://twin/")) as exchange:
+        answer = exchange.deliver(lambda: upstream.server.answer(request)).answer
+    assert orjson.loads(answer.body).keys() == {"message", "code", "type"}
+
+
 def test_looking_after_the_health_uses_no_fault_up(bench: Bench) -> None:
     bench.set(faults=[{"kind": "overloaded", "times": 1}])
     assert bench.ask(path="/health", method="GET")[0] == 200
