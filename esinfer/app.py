@@ -16,6 +16,7 @@ from esinfer.api.keys import ABOUT, INFERENCE, LIFECYCLE, REGION_POLICY, REGISTR
 from esinfer.api.middleware import elasticsearch, sign
 from esinfer.api.responses import EVENT_FORM, EventForm
 from esinfer.api.routes import add_routes
+from esinfer.api.stubs import STUBS
 from esinfer.api.upstreams import UPSTREAMS
 from esinfer.config import Config, ConfigError
 from esinfer.inference import Inference, RetryPolicy
@@ -30,6 +31,7 @@ from esinfer.twin.control import Control
 from esinfer.twin.embedders import choose_embedder
 from esinfer.twin.exchange_log import LogLimits
 from esinfer.twin.profiles import check_task, make_server
+from esinfer.twin.stubs.control import StubControl
 from esinfer.twin.transport import TwinTransport
 from esinfer.twin.upstreams import ServerSettings, Upstreams, UpstreamSettings
 from esinfer.twin.wheel import ModelNotInstalled
@@ -115,6 +117,7 @@ def _add_upstreams(app: web.Application, config: Config) -> Upstreams:
     """The twin of a mock, and the routes' hold on it."""
     upstreams = make_upstreams(config)
     app[UPSTREAMS] = Control(upstreams, start=_start(config), knows_inference_ids=True)
+    app[STUBS] = StubControl(upstreams.stubs)
 
     async def stop_waiting(_app: web.Application) -> None:
         upstreams.pauses.end()

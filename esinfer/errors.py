@@ -18,6 +18,7 @@ ElasticsearchError                       exception 500
 ├── EndpointAlreadyExists                resource_already_exists_exception 400
 ├── RequestTimedOut                      timeout_exception 429
 ├── HttpClientFailed                     exception 500
+├── StubbedError                         all as a stub says
 └── JavaException                        errors that are no ElasticsearchException in Java
     ├── IllegalArgument                  illegal_argument_exception 400
     │   ├── NumberFormat                 number_format_exception 400
@@ -123,7 +124,7 @@ class ElasticsearchError(Exception):
     """
 
     status: int = 500
-    type: ClassVar[str] = "exception"
+    type: str = "exception"
     template: ClassVar[str] = "{reason}"
     is_elasticsearch: ClassVar[bool] = True
     retry: Retry = Retry.AGAIN
@@ -308,6 +309,12 @@ class NoTwin(StatusException):
     )
 
 
+class MockOnly(StatusException):
+    template = (
+        "[{path}] is for esinfer mock: esinfer serve calls real upstreams, answers are theirs"
+    )
+
+
 class EndpointNotStored(StatusException):
     status = 500
     template = "Failed to store inference endpoint [{inference_id}]"
@@ -467,6 +474,17 @@ class HttpClientFailed(ElasticsearchError):
 
     retry = Retry.NO
     template = "Http client failed to send request from inference entity id [{inference_id}]"
+
+
+class StubbedError(ElasticsearchError):
+    """An error that somebody who tests wants to see: neither wrapped nor tried again."""
+
+    retry = Retry.NO
+
+    def __init__(self, *, type: str, reason: str, status: int) -> None:  # noqa: A002
+        super().__init__(reason=reason)
+        self.type = type
+        self.status = status
 
 
 # -- exceptions that are plain Java -----------------------------------------

@@ -98,6 +98,8 @@ JOINTS = {
     "twin.control": CONTROL,
     "twin.fields": CONTROL,
     "twin.faults.kinds": CONTROL,
+    "twin.stubs.control": CONTROL,
+    "twin.stubs.parser": CONTROL,
     "twin.faults.latency": {"errors"},
 }
 """Where the twin touches the rest."""

@@ -21,6 +21,7 @@ from esinfer.api import (
     inference,
     region_policy,
     services,
+    stubs,
     upstreams,
 )
 from esinfer.api.middleware import ANY_SLASHES, expect
@@ -53,6 +54,12 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("DELETE", f"/_esinfer/upstreams/{_NAME}", upstreams.delete),
     ("GET", f"/_esinfer/upstreams/{_NAME}/log", upstreams.get_log),
     ("DELETE", f"/_esinfer/upstreams/{_NAME}/log", upstreams.clear_log),
+    ("GET", "/_esinfer/stubs", stubs.get_all),
+    ("POST", "/_esinfer/stubs", stubs.post),
+    ("DELETE", "/_esinfer/stubs", stubs.delete_all),
+    ("GET", f"/_esinfer/stubs/{_NAME}", stubs.get),
+    ("PUT", f"/_esinfer/stubs/{_NAME}", stubs.put),
+    ("DELETE", f"/_esinfer/stubs/{_NAME}", stubs.delete),
     ("GET", "/_inference", endpoints.get_all),
     ("GET", "/_inference/_all", endpoints.get_all),
     ("GET", "/_inference/_services", services.catalogue),

@@ -1,7 +1,7 @@
 """The Hugging Face side: an offline endpoint with the real wire format, and its embedders.
 
 ``app`` (HTTP) or ``transport`` (in process) → ``upstreams`` (which upstream; its
-state, ``faults`` and ``exchange_log``) → a ``servers.Server`` (one request to
+state, ``faults``, ``exchange_log`` and ``stubs``) → a ``servers.Server`` (one request to
 one answer, no I/O), which ``profiles`` makes by the name of what it imitates:
 
 - ``tei``, with ``axum`` before it and ``tei_model`` behind it: ``embed``,

@@ -11,18 +11,11 @@ from collections.abc import Sequence
 from typing import Any, Final, cast
 
 from esinfer.errors import IllegalArgument, ResourceNotFound
-from esinfer.json_reader import token_of
-from esinfer.nested_parser import OBJECT_ARRAY, DeepField, StoppedReading, parse_object
-from esinfer.object_parser import (
-    Nested,
-    ObjectParser,
-    Problem,
-    Text,
-)
-from esinfer.similar import did_you_mean
+from esinfer.nested_parser import OBJECT_ARRAY, DeepField
+from esinfer.object_parser import ObjectParser, Text
 from esinfer.twin import fields
 from esinfer.twin.faults.fault import Fault
-from esinfer.twin.faults.kinds import NAMES, make_fault, parser_of
+from esinfer.twin.faults.kinds import read_fault
 from esinfer.twin.profiles import PROFILES, check_task
 from esinfer.twin.states import State, StateSettings
 from esinfer.twin.upstreams import (
@@ -52,31 +45,13 @@ class FaultsField(DeepField[tuple[Fault, ...]]):
 
     def read(self, value: object) -> tuple[Fault, ...]:
         if isinstance(value, dict):
-            return (_read_fault(value, ()),)
+            return (read_fault(value, ()),)
         items = cast("list[object]", value)
         if len(items) > _MOST_FAULTS:
             raise IllegalArgument(
                 reason=f"[{len(items)}] faults, expected [{_MOST_FAULTS}] at most"
             )
-        return tuple(_read_fault(item, (index,)) for index, item in enumerate(items))
-
-
-def _read_fault(value: object, steps: tuple[int, ...]) -> Fault:
-    if not isinstance(value, dict):
-        problem = Problem(f"Expected START_OBJECT but was: {token_of(value)}")
-        raise StoppedReading(Nested("fault", steps, problem), steps)
-    kind = value.get("kind")
-    if isinstance(kind, str) and kind not in NAMES:
-        hint = did_you_mean(kind, NAMES) or f"expected one of [{', '.join(NAMES)}]"
-        cause = IllegalArgument(reason=f"unknown kind of fault [{kind}], {hint}")
-        problem = Problem("failed to parse field [kind]", cause)
-        raise StoppedReading(Nested("fault", (*steps, "kind"), problem), (*steps, "kind"))
-    parser = parser_of(kind if isinstance(kind, str) else NAMES[0])
-    loaded = parse_object(parser, value, steps)
-    try:
-        return make_fault(loaded, value)
-    except IllegalArgument as cause:
-        raise StoppedReading(cause, steps, at_end=True) from cause
+        return tuple(read_fault(item, (index,)) for index, item in enumerate(items))
 
 
 class UpstreamParser(ObjectParser):

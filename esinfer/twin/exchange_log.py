@@ -79,6 +79,7 @@ class Entry:
         "ending",
         "faults",
         "sequence",
+        "stubs",
         "time",
     )
 
@@ -86,6 +87,7 @@ class Entry:
         self.sequence = sequence
         self.time = time
         self.faults: Sequence[str] = ()
+        self.stubs: Sequence[str] = ()
         self.answer: TwinAnswer | None = None
         self.ending: str | None = None
         self._log = log
@@ -122,6 +124,7 @@ class Entry:
                 **self._taken.to_wire(hidden),
             },
             "faults": list(self.faults),
+            **({"stubs": list(self.stubs)} if self.stubs else {}),
             "answer": self._answer_to_wire(hidden),
             "ending": self.ending,
         }

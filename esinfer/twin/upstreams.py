@@ -26,6 +26,7 @@ from esinfer.twin.pauses import Pauses, Sleep
 from esinfer.twin.received import Received
 from esinfer.twin.servers import DEFAULT_PROFILE, MakeServer, Server
 from esinfer.twin.states import Condition, State, StateSettings
+from esinfer.twin.stubs.shelf import Stubs, deliver
 
 DEFAULT: Final = "default"
 """The upstream that answers where no other one's pattern fits."""
@@ -91,7 +92,7 @@ ABANDONED: Final = "abandoned"
 class Upstream:
     """One upstream at work."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- half of it is what the upstreams of a twin share
         self,
         name: str,
         settings: UpstreamSettings,
@@ -100,6 +101,7 @@ class Upstream:
         log: ExchangeLog,
         clock: Callable[[], float],
         sequence: Iterator[int],
+        stubs: Stubs,
     ) -> None:
         self.name = name
         self.settings = settings
@@ -107,6 +109,7 @@ class Upstream:
         self.log = log
         self._clock = clock
         self._sequence = sequence
+        self._stubs = stubs
         self._condition = Condition(settings.state, clock())
         self._faults = [ArmedFault(fault) for fault in settings.faults]
         self._in_flight = 0
@@ -136,7 +139,7 @@ class Upstream:
             effect, permits = overloaded, 0
         entry = self.log.open(received, next(self._sequence), now)
         entry.faults = names
-        exchange = Exchange(delay=delay, entry=entry, _make=self._maker(received, effect))
+        exchange = Exchange(delay=delay, entry=entry, _make=self._maker(entry, received, effect))
         try:
             yield exchange
         finally:
@@ -172,14 +175,26 @@ class Upstream:
         return items
 
     def _maker(
-        self, received: Received, effect: Effect | None
+        self, entry: Entry, received: Received, effect: Effect | None
     ) -> Callable[[Callable[[], TwinAnswer]], Delivery]:
-        if effect is None:
+        if effect is None and not self._stubs:
             return lambda answer: Delivery(answer=answer())
         server = self.settings.server
         dialect = dialect_of(server.profile, received)
         model = server.model or "sentence-transformers/all-MiniLM-L6-v2"
-        return lambda answer: effect(Call(dialect=dialect, model=model, answer=answer))
+
+        def stubbed(answer: Callable[[], TwinAnswer]) -> Delivery:
+            taken = self._stubs.take(received)
+            entry.stubs = [name for name, *_ in taken]
+            call = Call(dialect=dialect, model=model, answer=answer)
+            return deliver(taken, call, received.task_type)
+
+        if effect is None:
+            return stubbed
+        # A fault that changes the good answer changes that of the stubs.
+        return lambda answer: effect(
+            Call(dialect=dialect, model=model, answer=lambda: stubbed(answer).answer)
+        )
 
 
 def dialect_of(profile: str, received: Received) -> Dialect:
@@ -194,7 +209,7 @@ def dialect_of(profile: str, received: Received) -> Dialect:
 
 
 class Upstreams:
-    """Named upstreams, found by url; ``default`` is always there.
+    """Named upstreams, found by url; ``default`` is always there. They share their ``stubs``.
 
     ``sleep`` and ``clock`` (seconds) are the only time there is: with those of
     a virtual clock delays take no time.
@@ -209,6 +224,7 @@ class Upstreams:
         sleep: Sleep | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        self.stubs = Stubs()
         self.pauses = Pauses() if sleep is None else Pauses(sleep)
         self._make_server = make_server
         self._default = default
@@ -248,6 +264,7 @@ class Upstreams:
             log=log,
             clock=self._clock,
             sequence=self._sequence,
+            stubs=self.stubs,
         )
         self._upstreams[name] = made
         return made
