@@ -16,6 +16,7 @@ from esinfer.api.keys import ABOUT, INFERENCE, LIFECYCLE, REGION_POLICY, REGISTR
 from esinfer.api.middleware import elasticsearch, sign
 from esinfer.api.responses import EVENT_FORM, EventForm
 from esinfer.api.routes import add_routes
+from esinfer.api.similarities import SIMILARITIES
 from esinfer.api.stubs import STUBS
 from esinfer.api.upstreams import UPSTREAMS
 from esinfer.config import Config, ConfigError
@@ -30,6 +31,8 @@ from esinfer.twin.app import make_upstreams_app
 from esinfer.twin.control import Control
 from esinfer.twin.embedders import choose_embedder
 from esinfer.twin.exchange_log import LogLimits
+from esinfer.twin.pins.control import SimilarityControl
+from esinfer.twin.pins.pins import Pins, pinned
 from esinfer.twin.profiles import check_task, make_server
 from esinfer.twin.stubs.control import StubControl
 from esinfer.twin.transport import TwinTransport
@@ -84,8 +87,10 @@ def make_upstreams(config: Config) -> Upstreams:
         embedder = choose_embedder(config.twin.model)
     except ModelNotInstalled as error:
         raise ConfigError(f"twin.model is {config.twin.model}, but {error}") from error
+    pins = Pins()
     return Upstreams(
-        partial(make_server, embedder=embedder),
+        partial(make_server, embedder=pinned(pins, embedder)),
+        pins=pins,
         default=_start(config),
         limits=LogLimits(
             entries=config.twin.log_entries,
@@ -118,6 +123,12 @@ def _add_upstreams(app: web.Application, config: Config) -> Upstreams:
     upstreams = make_upstreams(config)
     app[UPSTREAMS] = Control(upstreams, start=_start(config), knows_inference_ids=True)
     app[STUBS] = StubControl(upstreams.stubs)
+    embedder = choose_embedder(config.twin.model)
+    app[SIMILARITIES] = SimilarityControl(
+        upstreams.pins,
+        reads=lambda text: bool(embedder(384).split(text)),
+        dimensions=lambda: upstreams.dimensions,
+    )
 
     async def stop_waiting(_app: web.Application) -> None:
         upstreams.pauses.end()

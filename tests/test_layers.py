@@ -98,6 +98,7 @@ JOINTS = {
     "twin.control": CONTROL,
     "twin.fields": CONTROL,
     "twin.faults.kinds": CONTROL,
+    "twin.pins.control": CONTROL,
     "twin.stubs.control": CONTROL,
     "twin.stubs.parser": CONTROL,
     "twin.faults.latency": {"errors"},

@@ -21,6 +21,7 @@ from esinfer.api import (
     inference,
     region_policy,
     services,
+    similarities,
     stubs,
     upstreams,
 )
@@ -54,6 +55,10 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("DELETE", f"/_esinfer/upstreams/{_NAME}", upstreams.delete),
     ("GET", f"/_esinfer/upstreams/{_NAME}/log", upstreams.get_log),
     ("DELETE", f"/_esinfer/upstreams/{_NAME}/log", upstreams.clear_log),
+    ("GET", "/_esinfer/similarities", similarities.get),
+    ("PUT", "/_esinfer/similarities", similarities.put),
+    ("POST", "/_esinfer/similarities", similarities.post),
+    ("DELETE", "/_esinfer/similarities", similarities.delete),
     ("GET", "/_esinfer/stubs", stubs.get_all),
     ("POST", "/_esinfer/stubs", stubs.post),
     ("DELETE", "/_esinfer/stubs", stubs.delete_all),

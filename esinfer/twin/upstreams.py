@@ -22,7 +22,9 @@ from esinfer.twin.delivery import Call, Delivery, Dialect, Effect
 from esinfer.twin.exchange_log import Entry, ExchangeLog, LogLimits
 from esinfer.twin.faults.answers import overloaded
 from esinfer.twin.faults.fault import ArmedFault, Fault
+from esinfer.twin.known_models import DEFAULT_MODEL, model_named
 from esinfer.twin.pauses import Pauses, Sleep
+from esinfer.twin.pins.pins import Pins
 from esinfer.twin.received import Received
 from esinfer.twin.servers import DEFAULT_PROFILE, MakeServer, Server
 from esinfer.twin.states import Condition, State, StateSettings
@@ -181,7 +183,7 @@ class Upstream:
             return lambda answer: Delivery(answer=answer())
         server = self.settings.server
         dialect = dialect_of(server.profile, received)
-        model = server.model or "sentence-transformers/all-MiniLM-L6-v2"
+        model = server.model or DEFAULT_MODEL
 
         def stubbed(answer: Callable[[], TwinAnswer]) -> Delivery:
             taken = self._stubs.take(received)
@@ -209,7 +211,8 @@ def dialect_of(profile: str, received: Received) -> Dialect:
 
 
 class Upstreams:
-    """Named upstreams, found by url; ``default`` is always there. They share their ``stubs``.
+    """Named upstreams, found by url; ``default`` is always there. They share their ``stubs``
+    and the ``pins``, which are those of the embedder that ``make_server`` uses.
 
     ``sleep`` and ``clock`` (seconds) are the only time there is: with those of
     a virtual clock delays take no time.
@@ -223,8 +226,10 @@ class Upstreams:
         limits: LogLimits = LogLimits(),  # noqa: B008 - it is frozen
         sleep: Sleep | None = None,
         clock: Callable[[], float] = time.time,
+        pins: Pins | None = None,
     ) -> None:
         self.stubs = Stubs()
+        self.pins = Pins() if pins is None else pins
         self.pauses = Pauses() if sleep is None else Pauses(sleep)
         self._make_server = make_server
         self._default = default
@@ -286,6 +291,14 @@ class Upstreams:
     def clear(self) -> None:
         """Back to the start."""
         self._upstreams.clear()
+
+    @property
+    def dimensions(self) -> Iterator[tuple[str, int]]:
+        """The name of each upstream, and the dimensions of its vectors."""
+        for upstream in self:
+            server = upstream.settings.server
+            model = model_named(server.model or DEFAULT_MODEL, server.dimensions)
+            yield upstream.name, model.dimensions
 
     @property
     def is_full(self) -> bool:
