@@ -12,7 +12,8 @@ one answer, no I/O), which ``profiles`` makes by the name of what it imitates:
 - ``toolkit`` and ``elser``, pipelines in the same ``container``;
 - ``serverless``, which has a ``tei`` or a ``tgi`` for each model.
 
-``pins`` stand before the embedders. ``control`` sets and shows upstreams, ``admin`` is its face on the twin's own
-port. Importing any of them but ``hashing`` leaves numpy unloaded; the first text
-to be embedded or ranked loads it.
+``pins`` stand before the embedders. ``control`` sets and shows upstreams,
+``admin`` is its face on the twin's own port. Importing any of them but
+``hashing``, ``pins.solver`` and ``pins.pinned_embedder`` leaves numpy unloaded;
+the first text to be embedded or ranked loads it.
 """
