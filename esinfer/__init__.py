@@ -16,7 +16,8 @@ The path of ``POST /_inference/text_embedding/{id}``, a module a step::
 
 ``lifecycle`` creates, changes and removes endpoints, ``stores`` keeps them;
 ``chunked`` cuts inputs into the chunks of ``chunking`` and runs an inference
-for each batch; ``app`` joins the parts; ``twin`` stands in for Hugging Face.
+for each batch; ``app`` joins the parts; ``twin`` stands in for Hugging Face;
+``seeds`` puts there what a file says.
 Imports run one way: app, api, lifecycle and chunked, inference, services and
 limits, upstream and stores, endpoints, tasks, the formats
 (``object_parser``, ``json_reader``, ``java``, ``units``), ``errors``.

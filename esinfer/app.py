@@ -7,6 +7,7 @@ import os
 from codecs import BOM_UTF8
 from collections.abc import AsyncIterator, Callable
 from functools import partial
+from pathlib import Path
 
 from aiohttp import web
 
@@ -24,6 +25,8 @@ from esinfer.inference import Inference, RetryPolicy
 from esinfer.lifecycle import Lifecycle
 from esinfer.limits import RateLimits
 from esinfer.region_policy import RegionPolicies
+from esinfer.seed_file import SeedFile, read_seed_file
+from esinfer.seeds import Twin, sow
 from esinfer.services.registry import ServiceRegistry
 from esinfer.services.stored import EndpointCodec
 from esinfer.stores.opening import StoreSettings, open_store
@@ -64,6 +67,8 @@ def make_app(config: Config, mode: Mode = "serve") -> web.Application:
     upstreams = _add_upstreams(app, config) if mode == "mock" else None
     app.cleanup_ctx.append(_store(config, mode))
     app.cleanup_ctx.append(_inference(config, upstreams))
+    if config.store.seed:
+        app.cleanup_ctx.append(_seed(read_seed_file(Path(config.store.seed))))
     add_routes(app)
     return app
 
@@ -176,6 +181,19 @@ def _inference(
         async with make_session(http) as session:
             _join(app, config, HttpTransport(session, http))
             yield
+
+    return context
+
+
+def _seed(seed: SeedFile) -> Callable[[web.Application], AsyncIterator[None]]:
+    """What is there at the start; SeedError keeps the server from starting."""
+
+    async def context(app: web.Application) -> AsyncIterator[None]:
+        twin = None
+        if UPSTREAMS in app:
+            twin = Twin(upstreams=app[UPSTREAMS], stubs=app[STUBS], similarities=app[SIMILARITIES])
+        await sow(seed, app[LIFECYCLE], twin)
+        yield
 
     return context
 

@@ -43,7 +43,8 @@ options. conf/esinfer.toml lists them all.
 
 SIGTERM and SIGINT stop the server: requests in flight finish first. Exit
 status: 0 when stopped so, 2 for a wrong option, a wrong configuration, an
-address that cannot be listened on or a store that cannot be opened."""
+address that cannot be listened on, a store that cannot be opened or a seed
+that cannot be sown."""
 _EXAMPLES = """\
 examples:
   esinfer mock                               the server for tests, on port 9200
@@ -104,6 +105,10 @@ def _parser() -> _Parser:
         _add_server_options(command, port)
         if name != "serve":
             _add_profile(command)
+        if name != "twin":
+            command.add_argument(
+                "--seed", metavar="FILE", help="TOML or JSON file with what is there at the start"
+            )
         defaults: dict[str, object] = {"server.port": port, **own}
         command.set_defaults(parser=command, run=_run_server, defaults=defaults)
     command = commands.add_parser(
@@ -155,6 +160,7 @@ def _config(args: argparse.Namespace, environ: Mapping[str, str]) -> Config:
         "server.port": args.port,
         "logging.format": args.log_format,
         "twin.profile": getattr(args, "profile", None),
+        "store.seed": getattr(args, "seed", None),
     }
     given = [f"{name}={value}" for name, value in options.items() if value is not None]
     return load(args.conf, environ, [*args.set, *given], args.defaults)
@@ -166,12 +172,13 @@ def _run_server(args: argparse.Namespace) -> int:
 
     import asyncio  # noqa: PLC0415 -- heavy, as below
 
+    from esinfer.seed_file import SeedError  # noqa: PLC0415
     from esinfer.serving import ListenError  # noqa: PLC0415
     from esinfer.stores.errors import StoreError  # noqa: PLC0415
 
     try:
         asyncio.run(_serve(args.command, config))
-    except (ListenError, StoreError) as error:
+    except (ListenError, SeedError, StoreError) as error:
         return _refuse(error)
     return 0
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final, cast
 
 from esinfer.errors import IllegalArgument, ResourceNotFound
@@ -107,6 +108,11 @@ class Control:
         if name not in self._upstreams and self._upstreams.is_full:
             raise IllegalArgument(reason=f"There are [{MOST_UPSTREAMS}] upstreams already")
         return _to_wire(self._upstreams.put(name, settings))
+
+    def put_calm(self, name: str, settings: UpstreamSettings) -> dict[str, object]:
+        """The server of an upstream alone, as it is when it runs and lets everybody in."""
+        server = replace(settings.server, api_key=None)
+        return self.put(name, UpstreamSettings(url=settings.url, server=server))
 
     def _settings(self, loaded: dict[str, Any]) -> UpstreamSettings:
         given = dict(loaded)
