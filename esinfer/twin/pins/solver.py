@@ -20,12 +20,16 @@ Floats: TypeAlias = NDArray[np.float64]
 Cosine: TypeAlias = tuple[int, int, float]
 """Of the vectors at two places."""
 
-TOLERANCE: Final = 3e-4
+TOLERANCE: Final = 5e-4
 """A solution is off by no more; stated cosines are to hold to 0.001."""
 _EXACT: Final = 1e-16
 """The sum of the squared errors that is as good as none."""
-_MOST_STEPS: Final = 600
-_PATIENCE: Final = 50
+_FINE: Final = 2e-4
+"""How exactly the ends of an interval are found."""
+_LEAST: Final = 1e-11
+"""Damping without which equations that repeat each other could not be solved."""
+_MOST_STEPS: Final = 1000
+_PATIENCE: Final = 100
 _PROGRESS: Final = 0.9
 """What of the squared errors is left after so many steps, if it is worth to go on."""
 _GRID: Final = 2**20
@@ -56,12 +60,12 @@ def solve(start: Floats, cosines: Sequence[Cosine]) -> Solution:
             before = squares
         if squares <= _EXACT:
             break
-        step = equations.step(vectors, residuals, damping * sqrt(squares))
+        step = equations.step(vectors, residuals, max(damping * sqrt(squares), _LEAST))
         tried = vectors + step
         found = equations.residuals(tried)
         if found @ found < squares:
             vectors, residuals, squares = tried, found, float(found @ found)
-            damping = max(damping / 4, 1e-12)
+            damping /= 4
         else:
             damping *= 4
     units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -116,13 +120,13 @@ def interval(size: int, cosines: Sequence[Cosine], pair: tuple[int, int]) -> tup
     now = float(vectors[pair[0]] @ vectors[pair[1]])
 
     def can_be(cosine: float) -> bool:
-        return solve_anywhere(size, [*cosines, (*pair, cosine)]).error <= TOLERANCE / 10
+        return solve_anywhere(size, [*cosines, (*pair, cosine)]).error <= _FINE / 5
 
     def reach(end: float) -> float:
         reached, beyond = now, end
         if can_be(end):
             return end
-        while abs(beyond - reached) > TOLERANCE:
+        while abs(beyond - reached) > _FINE:
             middle = (reached + beyond) / 2
             if can_be(middle):
                 reached = middle

@@ -225,3 +225,11 @@ def test_the_bits_are_these_on_every_machine() -> None:
     rows = vectors(embedder, ["fox", "dog"])
     digest = blake2b(rows.astype("<f4").tobytes(), digest_size=8).hexdigest()
     assert digest == "42252da47aeb250a"
+
+
+def test_equations_that_repeat_each_other_are_solved() -> None:
+    """Every pair of ten texts, which all mean the same or its opposite."""
+    signs = [1, -1, 1, 1, -1, -1, 1, -1, 1, 1]
+    pairs = combinations(range(len(signs)), 2)
+    pins = made(*[(WORDS[i], WORDS[j], float(signs[i] * signs[j])) for i, j in pairs])
+    check(pins, pinned(pins, static_embedder)(384))
