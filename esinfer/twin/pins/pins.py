@@ -15,6 +15,8 @@ from esinfer.twin.embedders import Embedder
 MOST_PINS: Final = 10_000
 MOST_TOGETHER: Final = 32
 """Texts of one group."""
+_MOST_REFINED: Final = 150
+"""Pins of one group among which it is found out what a pair might be; it takes long."""
 
 
 class Pin(NamedTuple):
@@ -135,8 +137,10 @@ def check(found: Group) -> None:
         else:
             bad = middle
     one, other, cosine = cosines[good]
-    low, high = interval(size, cosines[:good], (one, other))
     pin = Pin(found.texts[one], found.texts[other], cosine)
+    if good > _MOST_REFINED:
+        raise Contradiction(f"the cosine of {_named(pin)} cannot be [{cosine:g}] with the others")
+    low, high = interval(size, cosines[:good], (one, other))
     raise Contradiction(
         f"the cosine of {_named(pin)} cannot be [{cosine:g}]: the others leave it"
         f" from [{ceil(low * 1000 - 0.35) / 1000:g}] to [{floor(high * 1000 + 0.35) / 1000:g}]"

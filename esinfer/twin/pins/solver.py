@@ -48,8 +48,11 @@ class Solution(NamedTuple):
         return self.error <= TOLERANCE
 
 
-def solve(start: Floats, cosines: Sequence[Cosine]) -> Solution:
-    """Turn the rows of ``start``, of as many components as there are rows or more."""
+def solve(start: Floats, cosines: Sequence[Cosine], enough: float = 0.0) -> Solution:
+    """Turn the rows of ``start``, of as many components as there are rows or more.
+
+    An error of ``enough`` is as good as none; one that cannot be less ends it, too.
+    """
     equations = _Equations(len(start), cosines)
     vectors, residuals = start, equations.residuals(start)
     squares, damping, before = float(residuals @ residuals), 1e-3, np.inf
@@ -58,7 +61,9 @@ def solve(start: Floats, cosines: Sequence[Cosine]) -> Solution:
             if squares > _PROGRESS * before:
                 break
             before = squares
-        if squares <= _EXACT:
+        if squares <= _EXACT or np.abs(residuals).max() <= enough / 4:
+            break
+        if number % 5 == 4 and equations.refute(residuals, enough or TOLERANCE):
             break
         step = equations.step(vectors, residuals, max(damping * sqrt(squares), _LEAST))
         tried = vectors + step
@@ -87,6 +92,20 @@ class _Equations:
         off: Floats = products - self.told
         return off
 
+    def refute(self, residuals: Floats, error: float) -> bool:
+        """Whether no vectors at all have all products to within ``error``.
+
+        Weigh the equations by what they are off. If the matrix of the weights
+        has no negative eigenvalue, the weighted sum of the products of any
+        vectors is none below 0; but the weighted sum of what is told may be.
+        """
+        size = int(self.left.max()) + 1
+        matrix = np.zeros((size, size))
+        np.add.at(matrix, (self.left, self.right), residuals / 2)
+        least = min(float(np.linalg.eigvalsh(matrix + matrix.T)[0]), 0.0)
+        told = float(residuals @ self.told) + error * float(np.abs(residuals).sum())
+        return told < least * size * (1 + error)
+
     def step(self, vectors: Floats, residuals: Floats, damping: float) -> Floats:
         """The damped step of least length; it comes out of the vectors' products alone.
 
@@ -108,10 +127,10 @@ class _Equations:
         return moved
 
 
-def solve_anywhere(size: int, cosines: Sequence[Cosine]) -> Solution:
+def solve_anywhere(size: int, cosines: Sequence[Cosine], enough: float = TOLERANCE) -> Solution:
     """Any vectors of ``size`` components with such cosines, to see whether there are some."""
     rows = np.arange(size * size, dtype=np.float64).reshape(size, size)
-    return solve(np.eye(size) + 1e-3 * np.sin(rows), cosines)
+    return solve(np.eye(size) + 1e-3 * np.sin(rows), cosines, enough)
 
 
 def interval(size: int, cosines: Sequence[Cosine], pair: tuple[int, int]) -> tuple[float, float]:
@@ -120,7 +139,8 @@ def interval(size: int, cosines: Sequence[Cosine], pair: tuple[int, int]) -> tup
     now = float(vectors[pair[0]] @ vectors[pair[1]])
 
     def can_be(cosine: float) -> bool:
-        return solve_anywhere(size, [*cosines, (*pair, cosine)]).error <= _FINE / 5
+        told = [*cosines, (*pair, cosine)]
+        return solve_anywhere(size, told, _FINE / 4).error <= _FINE / 4
 
     def reach(end: float) -> float:
         reached, beyond = now, end
@@ -147,7 +167,7 @@ def turn(vectors: Floats, cosines: Sequence[Cosine]) -> NDArray[np.float32]:
     axes, coordinates = np.linalg.qr(vectors.T)
     solution = solve(coordinates.T, cosines)
     if not solution.holds:  # it got stuck, which is rare; there is a solution elsewhere
-        found = solve_anywhere(len(vectors), cosines).vectors
+        found = solve_anywhere(len(vectors), cosines, 0.0).vectors
         left, _, right = np.linalg.svd(found.T @ coordinates.T)
         solution = Solution(found @ left @ right, 0.0)
     return _rounded(solution.vectors @ axes.T)

@@ -233,3 +233,10 @@ def test_equations_that_repeat_each_other_are_solved() -> None:
     pairs = combinations(range(len(signs)), 2)
     pins = made(*[(WORDS[i], WORDS[j], float(signs[i] * signs[j])) for i, j in pairs])
     check(pins, pinned(pins, static_embedder)(384))
+
+
+def test_among_very_many_only_the_pair_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("esinfer.twin.pins.pins._MOST_REFINED", 1)
+    with pytest.raises(Contradiction) as raised:
+        made(("a", "b", 1), ("b", "c", 1), ("a", "c", -1))
+    assert str(raised.value) == "the cosine of [a] and [c] cannot be [-1] with the others"
