@@ -15,7 +15,8 @@ FILES = sorted(ROOT.rglob("*.py"))
 
 LAYERS = (
     ("errors",),
-    ("java", "similar", "units", "json_scanner", "sse", "logs", "threads", "connection"),
+    ("java", "similar", "units", "json_scanner", "sse", "logs", "threads", "connection", "masking"),
+    ("clock",),
     ("json_decoder",),
     ("json_reader", "setting"),
     ("config",),
@@ -27,8 +28,10 @@ LAYERS = (
     ("endpoints", "region_policy"),
     ("limits", "upstream", "stores"),
     ("services",),
+    ("journal",),
     ("inference",),
     ("lifecycle", "chunked"),
+    ("namespaces",),
     ("api",),
     ("serving", "twin"),
     ("app",),
@@ -95,6 +98,7 @@ JOINTS = {
     "twin.transport": {"errors", "tasks", "upstream"},
     "twin.protocol": {"connection"},
     "twin.admin": CONTROL,
+    "twin.exchange_log": {"masking"},
     "twin.control": CONTROL,
     "twin.fields": CONTROL,
     "twin.faults.kinds": CONTROL,
