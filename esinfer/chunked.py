@@ -91,6 +91,7 @@ async def run_chunked(
     send = partial(_send, inference, service, endpoint, request.input_type, timeout)
     async with asyncio.TaskGroup() as group:
         sent = [group.create_task(send(batch)) for batch in batches]
+        inference.clock.share(sent)
     outcomes = [outcome for batch in sent for outcome in batch.result()]
     return await run_beside(partial(_put_back, request.inputs, chunked, outcomes))
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from esinfer import __version__, chunk_command, logs
-from esinfer.config import Config, ConfigError, load
+from esinfer.config import COMMAND_DEFAULTS, Config, ConfigError, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -100,7 +100,7 @@ def _parser() -> _Parser:
             allow_abbrev=False,
         )
         _add_server_options(command, port)
-        command.set_defaults(parser=command, run=_run_server, defaults={"server.port": port})
+        command.set_defaults(parser=command, run=_run_server, defaults=COMMAND_DEFAULTS[name])
     command = commands.add_parser(
         "chunk",
         help="cut a text into chunks as Elasticsearch does",

@@ -144,6 +144,44 @@ class TwinConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MockConfig:
+    """What is special about ``mock``."""
+
+    namespaces: int = integer(
+        10_000, "Namespaces beside the default, 0 for none.", low=0, high=1_000_000
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockConfig:
+    """How time passes for the waits that esinfer itself makes."""
+
+    mode: str = choice(
+        "real",
+        '"real", "auto" (no wait takes time) or "manual". Left out, `esinfer mock` takes "auto".',
+        "real",
+        "auto",
+        "manual",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalConfig:
+    """The journal of what clients asked and what that caused."""
+
+    enabled: bool = flag(
+        default=False, comment="Whether it is kept. Left out, `esinfer mock` keeps it."
+    )
+    entries: int = integer(
+        10_000, "Requests that a namespace's journal keeps.", low=1, high=1_000_000
+    )
+    body_size: int = size(
+        "64kb", "Bytes of each body that it keeps; a size.", low="0b", high="100mb"
+    )
+    size: int = size("64mb", "Bytes that it takes; a size.", low="0b", high="2gb")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoggingConfig:
     """What is written to standard error."""
 
@@ -168,6 +206,9 @@ class Config:
     elasticsearch: ElasticsearchConfig = ElasticsearchConfig()
     inference: InferenceConfig = InferenceConfig()
     twin: TwinConfig = TwinConfig()
+    mock: MockConfig = MockConfig()
+    clock: ClockConfig = ClockConfig()
+    journal: JournalConfig = JournalConfig()
     logging: LoggingConfig = LoggingConfig()
 
 
@@ -296,6 +337,14 @@ def _override_entries(source: _Source, overrides: Sequence[str]) -> _Entries:
         if not (equals and dot):  # not shown: what was meant may be a secret
             raise source.fail(f"number {number} must be section.key=value, as in server.port=9200")
         yield section, key, value
+
+
+COMMAND_DEFAULTS: Mapping[str, Mapping[str, object]] = {
+    "serve": {},
+    "mock": {"clock.mode": "auto", "journal.enabled": True},
+    "twin": {"server.port": 8080},
+}
+"""What a command's settings are if nothing is said; what is left out is as declared."""
 
 
 def load(

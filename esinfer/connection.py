@@ -9,11 +9,14 @@ quoted. How such bytes are answered is each server's own: ``api.protocol`` and
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from http import HTTPStatus
 from traceback import walk_tb
 from typing import Any
 
 from aiohttp import hdrs, web
+
+RequestFactory = Callable[..., web.BaseRequest]
 
 logger = logging.getLogger(__name__)
 
@@ -88,10 +91,15 @@ def _log_defect(exc: BaseException | None) -> None:
 class _Server(web.Server):
     """Makes a connection of ours for every one of an application's server."""
 
-    def __init__(self, made: web.Server, connection: type[Connection]) -> None:
+    def __init__(
+        self,
+        made: web.Server,
+        connection: type[Connection],
+        wrap: Callable[[RequestFactory], RequestFactory],
+    ) -> None:
         super().__init__(
             made.request_handler,
-            request_factory=made.request_factory,
+            request_factory=wrap(made.request_factory),
             loop=made._loop,  # noqa: SLF001 - aiohttp has no public way to choose the protocol
             handler_cancellation=made.handler_cancellation,
             **made._kwargs,  # noqa: SLF001 - as above
@@ -105,12 +113,21 @@ class _Server(web.Server):
 class Runner(web.AppRunner):
     """Runs an application behind connections of ours; request bodies come as sent, packed or not.
 
-    ``options`` are those of aiohttp's runner and of its connections.
+    ``wrap`` changes what makes requests of messages, before anything is routed. ``options`` are
+    those of aiohttp's runner and of its connections.
     """
 
-    def __init__(self, app: web.Application, connection: type[Connection], **options: Any) -> None:
+    def __init__(
+        self,
+        app: web.Application,
+        connection: type[Connection],
+        *,
+        wrap: Callable[[RequestFactory], RequestFactory] = lambda factory: factory,
+        **options: Any,
+    ) -> None:
         super().__init__(app, auto_decompress=False, **options)
         self._connection = connection
+        self._wrap = wrap
 
     async def _make_server(self) -> web.Server:
-        return _Server(await super()._make_server(), self._connection)
+        return _Server(await super()._make_server(), self._connection, self._wrap)

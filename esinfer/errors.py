@@ -308,6 +308,10 @@ class NoTwin(StatusException):
     )
 
 
+class NoNamespaces(StatusException):
+    template = "esinfer serve has no namespaces and cannot be reset: start esinfer mock"
+
+
 class MoreThanOneInput(StatusException):
     template = "{provider} completions only accepts 1 input"
 

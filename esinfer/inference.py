@@ -90,7 +90,7 @@ class Inference:
         self._limits = limits
         self._policy = policy
         self._max_response_size = max_response_size
-        self._clock = clock or Clock()
+        self.clock = clock or Clock()
         self._random = random or Random()  # noqa: S311 - no secret
 
     async def run(
@@ -123,7 +123,7 @@ class Inference:
         if streaming is None:
             raise TypeError(f"{endpoint.task_type} of {service.name} does not stream")
         check = partial(service.tasks[endpoint.task_type].check, endpoint)
-        deadline = self._clock.time() + timeout
+        deadline = self.clock.time() + timeout
         async with AsyncExitStack() as stack:
 
             async def attempt(current: Request, run: Run) -> AsyncIterator[bytes]:
@@ -134,7 +134,7 @@ class Inference:
             parser = EventParser(self._max_response_size)
             reader = _DiscreetReader(streaming.reader(endpoint), endpoint)
             events = read_events(chunks, parser, reader)
-            bound = self._clock.timeout_at(deadline)
+            bound = self.clock.timeout_at(deadline)
             watched = _watched(events, endpoint, bound, timeout)
             async with aclosing(watched) as batches:
                 yield batches
@@ -166,9 +166,9 @@ class Inference:
         """Queue, then try; within the time, and with failures wrapped as Elasticsearch does."""
         task = service.tasks[endpoint.task_type]
         task.accept(endpoint, request)
-        run = open_run(endpoint, self._clock.time)
+        run = open_run(endpoint, self.clock.time)
         try:
-            async with self._clock.timeout(timeout) as bound:
+            async with self.clock.timeout(timeout) as bound:
                 with run.queue():
                     await self._limits.acquire(endpoint.rate_limit_group, endpoint.inference_id)
                 return await self._try(task, request, attempt, run)
@@ -200,7 +200,7 @@ class Inference:
         limit = task.character_limit(run.endpoint)
         if limit is not None:
             request = request.cut_to(limit)
-        started = self._clock.time()
+        started = self.clock.time()
         number = 0
         while True:
             number += 1
@@ -211,7 +211,7 @@ class Inference:
                 if number == MOST_ATTEMPTS:
                     raise
                 _log_attempt(run.endpoint, number, error)
-                late = self._clock.time() - started >= self._policy.timeout
+                late = self.clock.time() - started >= self._policy.timeout
                 if error.retry is Retry.NO or late:
                     raise
                 shortens = error.retry is Retry.SHORTER
@@ -219,7 +219,7 @@ class Inference:
                     request = request.shortened(self._policy.reduction)
             delay = self._policy.delay(number, self._random)
             run.retry(delay, shortened=shortens)
-            await self._clock.sleep(delay)
+            await self.clock.sleep(delay)
 
 
 class _DiscreetReader:

@@ -327,7 +327,7 @@ class Query:
     status: int | None = None
     text: str | None = None
     since: int = 0
-    size: int = 100
+    size: int
 
     def fits(self, entry: Entry) -> bool:
         """Whether an entry is asked for."""

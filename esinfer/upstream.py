@@ -22,6 +22,7 @@ from aiohttp import hdrs
 from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
+from esinfer.clock import Clock
 from esinfer.errors import (
     ConnectError,
     ConnectionClosed,
@@ -152,6 +153,24 @@ class HttpTransport:
             )
         except _FOREIGN as error:
             raise map_transport_error(error, request) from error
+
+
+class LiveTransport:
+    """A transport to the world outside, where time passes whatever the clock's mode is."""
+
+    def __init__(self, transport: Transport, clock: Clock) -> None:
+        self._transport = transport
+        self._clock = clock
+
+    async def send(self, request: UpstreamRequest) -> UpstreamResponse:
+        with self._clock.outside():
+            return await self._transport.send(request)
+
+    @asynccontextmanager
+    async def stream(self, request: UpstreamRequest) -> AsyncIterator[UpstreamStream]:
+        with self._clock.outside():
+            async with self._transport.stream(request) as upstream:
+                yield upstream
 
 
 async def _chunks(

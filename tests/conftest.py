@@ -17,7 +17,7 @@ from yarl import URL
 from esinfer.api.about import Mode
 from esinfer.api.protocol import make_runner
 from esinfer.app import make_app
-from esinfer.config import load
+from esinfer.config import COMMAND_DEFAULTS, load
 
 GOOD_EMBEDDING = [[0.1, 0.2]]
 PROBES = {
@@ -149,7 +149,7 @@ async def start() -> AsyncIterator[StartServer]:
     async with AsyncExitStack() as stack:
 
         async def start_one(*overrides: str, mode: Mode = "serve") -> Client:
-            config = load(None, {}, [*QUICK, *overrides])
+            config = load(None, {}, [*QUICK, *overrides], COMMAND_DEFAULTS[mode])
             url = await stack.enter_async_context(run_app(make_app(config, mode)))
             session = await stack.enter_async_context(aiohttp.ClientSession())
             return Client(url, session)

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import orjson
 from aiohttp import hdrs, http_exceptions, web
 
+from esinfer.api.keys import NAMESPACE
 from esinfer.api.media import Form
 from esinfer.errors import (
     BodyRequired,
@@ -22,6 +23,7 @@ from esinfer.errors import (
     PayloadTooLarge,
     XContentParseError,
 )
+from esinfer.journal import CURRENT
 from esinfer.json_reader import NOTHING, read_first_value
 from esinfer.threads import run_sized
 
@@ -59,7 +61,11 @@ async def read_bytes(request: web.Request) -> bytes:
     if coding in _WINDOW_BITS and data:
         limit = request.app[MAX_CONTENT_LENGTH]
         most = min(len(data) * _MAX_RATIO, limit)
-        return await run_sized(most, lambda: _unpack(data, coding, limit))
+        packed = data
+        data = await run_sized(most, lambda: _unpack(packed, coding, limit))
+    entry = CURRENT.get()
+    if entry is not None:
+        entry.take(data)
     return data
 
 
@@ -69,7 +75,8 @@ async def _receive(request: web.Request) -> bytes:
     if (request.content_length or 0) > limit:
         raise PayloadTooLarge
     try:
-        return await request.read()
+        with request[NAMESPACE].clock.resting():  # a body that has not come keeps nobody at work
+            return await request.read()
     except web.HTTPRequestEntityTooLarge as error:
         raise PayloadTooLarge from error
     except (ConnectionError, http_exceptions.HttpProcessingError, web.RequestPayloadError) as error:

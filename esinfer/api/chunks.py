@@ -15,7 +15,7 @@ from aiohttp import web
 from esinfer import java
 from esinfer.api import body
 from esinfer.api.inference import find_endpoint
-from esinfer.api.keys import INFERENCE, REGISTRY
+from esinfer.api.keys import NAMESPACE, REGISTRY
 from esinfer.api.middleware import PARAMETERS
 from esinfer.api.responses import error_body, respond
 from esinfer.api.schemas import InputTypeField
@@ -90,7 +90,7 @@ async def infer_chunks(request: web.Request) -> web.StreamResponse:
     if requested not in (TaskType.ANY, endpoint.task_type):
         raise IncompatibleTaskType(requested=requested, stored=endpoint.task_type)
     results = await run_chunked(
-        request.app[INFERENCE],
+        request[NAMESPACE].inference,
         request.app[REGISTRY].service(endpoint.service),
         endpoint,
         asked,

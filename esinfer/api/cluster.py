@@ -8,7 +8,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from esinfer.api.endpoints import reject_body
-from esinfer.api.keys import ABOUT, LIFECYCLE
+from esinfer.api.keys import ABOUT, NAMESPACE
 from esinfer.api.middleware import PARAMETERS
 from esinfer.api.responses import respond_json, respond_pretty
 from esinfer.errors import NotImplementedHere
@@ -99,7 +99,7 @@ async def usage(request: web.Request) -> web.StreamResponse:
     request[PARAMETERS].time("master_timeout")
     reject_body(request)
     counts: dict[tuple[str, str], int] = {}
-    for endpoint in await request.app[LIFECYCLE].list_endpoints(TaskType.ANY):
+    for endpoint in await request[NAMESPACE].lifecycle.list_endpoints(TaskType.ANY):
         key = (endpoint.service, endpoint.task_type.value)
         counts[key] = counts.get(key, 0) + 1
     models = [

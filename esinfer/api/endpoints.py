@@ -8,7 +8,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from esinfer.api import body
-from esinfer.api.keys import LIFECYCLE
+from esinfer.api.keys import NAMESPACE
 from esinfer.api.middleware import PARAMETERS
 from esinfer.api.responses import respond_json
 from esinfer.api.schemas import load_change, load_configuration
@@ -32,7 +32,9 @@ async def put(request: web.Request) -> web.StreamResponse:
     request[PARAMETERS].reject_unknown()
     check_inference_id(inference_id)
     configuration = await body.load_map(request, data, load_configuration)
-    endpoint = await request.app[LIFECYCLE].create(inference_id, task_type, configuration, timeout)
+    endpoint = await request[NAMESPACE].lifecycle.create(
+        inference_id, task_type, configuration, timeout
+    )
     return await respond_json(request, endpoint.to_wire())
 
 
@@ -46,7 +48,7 @@ async def update(request: web.Request) -> web.StreamResponse:
     request[PARAMETERS].reject_unknown()
     check_inference_id(inference_id)
     change = await body.load_map(request, data, load_change)
-    endpoint = await request.app[LIFECYCLE].update(inference_id, task_type, change, timeout)
+    endpoint = await request[NAMESPACE].lifecycle.update(inference_id, task_type, change, timeout)
     return await respond_json(request, endpoint.to_wire())
 
 
@@ -64,12 +66,12 @@ async def get(request: web.Request) -> web.StreamResponse:
     inference_id = request.match_info["inference_id"]
     if inference_id in _ALL:
         return await _list(request, task_type)
-    endpoint = await request.app[LIFECYCLE].get(inference_id, task_type)
+    endpoint = await request[NAMESPACE].lifecycle.get(inference_id, task_type)
     return await respond_json(request, {"endpoints": [endpoint.to_wire()]})
 
 
 async def _list(request: web.Request, task_type: TaskType) -> web.StreamResponse:
-    endpoints = await request.app[LIFECYCLE].list_endpoints(task_type)
+    endpoints = await request[NAMESPACE].lifecycle.list_endpoints(task_type)
     return await respond_json(
         request, {"endpoints": [endpoint.to_wire() for endpoint in endpoints]}
     )
@@ -82,7 +84,7 @@ async def delete(request: web.Request) -> web.StreamResponse:
     dry_run = request[PARAMETERS].boolean("dry_run")
     reject_body(request)
     inference_id = request.match_info["inference_id"]
-    await request.app[LIFECYCLE].delete(inference_id, task_type, dry_run=dry_run)
+    await request[NAMESPACE].lifecycle.delete(inference_id, task_type, dry_run=dry_run)
     answer: dict[str, object] = {"acknowledged": not dry_run, "pipelines": [], "indexes": []}
     if dry_run:
         answer["error_message"] = ""

@@ -1,21 +1,18 @@
-"""The keys under which an app keeps its parts."""
+"""The keys under which an app and a request keep their parts."""
 
 from __future__ import annotations
 
 from aiohttp import web
 
 from esinfer.api.about import About
-from esinfer.endpoints import EndpointStore
-from esinfer.inference import Inference
-from esinfer.lifecycle import Lifecycle
-from esinfer.region_policy import RegionPolicyStore
+from esinfer.namespaces import Namespace, Namespaces
 from esinfer.services.registry import ServiceRegistry
 
 ABOUT = web.AppKey("about", About)
-STORE: web.AppKey[EndpointStore] = web.AppKey("store")
-REGION_POLICY = web.AppKey("region_policy", RegionPolicyStore)
 REGISTRY = web.AppKey("registry", ServiceRegistry)
-INFERENCE = web.AppKey("inference", Inference)
-LIFECYCLE = web.AppKey("lifecycle", Lifecycle)
+NAMESPACES = web.AppKey("namespaces", Namespaces)
 WHOLE_CHAT = web.AppKey("whole_chat", bool)
 """Whether chat_completion answers without ``_stream`` too, as from 9.6 on."""
+
+NAMESPACE = web.RequestKey("namespace", Namespace)
+"""Whose request it is; handlers take all that is not the app's from it."""

@@ -16,6 +16,8 @@ from aiohttp import hdrs, web
 
 from esinfer.api import media
 from esinfer.api.body import BODY_FORM, HAS_BODY, MAX_CONTENT_LENGTH, has_body
+from esinfer.api.keys import NAMESPACE
+from esinfer.api.naming import find_namespace
 from esinfer.api.parameters import Parameters, check_escapes
 from esinfer.api.responses import PRODUCT, SHAPE, Shape, respond_error
 from esinfer.errors import (
@@ -25,6 +27,7 @@ from esinfer.errors import (
     PayloadTooLarge,
     RouterError,
 )
+from esinfer.journal import Call, Entry
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +44,21 @@ _OPAQUE_ID = "X-Opaque-Id"
 async def elasticsearch(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Wrap every handler; see the module."""
     try:
+        namespace = request[NAMESPACE] = find_namespace(request)
+    except ElasticsearchError as error:
+        return await respond_error(request, error)
+    with namespace.clock.working():
+        if namespace.journal is None or not _is_noted(request.path):
+            return await _answer(request, handler)
+        with namespace.journal.record(_call(request)) as entry:
+            response = await _answer(request, handler)
+            if isinstance(response, web.Response):
+                await _note(entry, request, response)
+            return response
+
+
+async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
         await _prepare(request)
         return await handler(request)
     except web.HTTPException as error:
@@ -51,6 +69,32 @@ async def elasticsearch(request: web.Request, handler: Handler) -> web.StreamRes
         return response
     except Exception as error:  # noqa: BLE001 - what is nobody's doing is logged there
         return await respond_error(request, _wire_error(request, error))
+
+
+def _is_noted(path: str) -> bool:
+    """Whether the journal has it: all but what is about esinfer itself."""
+    return not path.startswith("/_esinfer") or path.startswith("/_esinfer/inference/")
+
+
+def _call(request: web.Request) -> Call:
+    path, _, query = request.raw_path.partition("#")[0].partition("?")
+    found = request.match_info.get
+    return Call(
+        method=request.method,
+        path=path,
+        query=query,
+        headers=request.headers,
+        inference_id=found("inference_id"),
+        task_type=found("task_type"),
+    )
+
+
+async def _note(entry: Entry, request: web.Request, response: web.Response) -> None:
+    """Keep the answer, and of a request that was refused unread what has come of its body."""
+    body = response.body
+    entry.answer(response.status, response.headers, body if isinstance(body, bytes) else b"")
+    if not entry.received.size and request.content.is_eof():
+        entry.take(await request.read())
 
 
 def _wire_error(request: web.Request, error: Exception) -> ElasticsearchError | RouterError:

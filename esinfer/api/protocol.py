@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 from aiohttp import http_exceptions, web
 
+from esinfer.api.naming import behind_prefix
 from esinfer.api.responses import PRODUCT, error_body
 from esinfer.connection import BareResponse, Connection, Runner
 from esinfer.errors import (
@@ -77,4 +78,11 @@ def _error(status: int, exc: BaseException | None) -> ElasticsearchError:
 
 def make_runner(app: web.Application, **options: Any) -> Runner:
     """A runner for the server's app; request bodies come as sent, unpacking is ours."""
-    return Runner(app, Protocol, max_line_size=MAX_LINE, max_field_size=MAX_HEADER, **options)
+    return Runner(
+        app,
+        Protocol,
+        wrap=behind_prefix,
+        max_line_size=MAX_LINE,
+        max_field_size=MAX_HEADER,
+        **options,
+    )

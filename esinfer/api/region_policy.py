@@ -13,7 +13,7 @@ from marshmallow import post_load
 
 from esinfer.api import body
 from esinfer.api.endpoints import reject_body
-from esinfer.api.keys import REGION_POLICY
+from esinfer.api.keys import NAMESPACE
 from esinfer.api.middleware import PARAMETERS
 from esinfer.api.responses import respond_json
 from esinfer.errors import ActionRequestValidation, IllegalArgument, ParseException
@@ -96,17 +96,17 @@ async def put(request: web.Request) -> web.StreamResponse:
     problems = list(_problems(policy))
     if problems:
         raise ActionRequestValidation(problems)
-    return await respond_json(request, request.app[REGION_POLICY].put(policy).to_wire())
+    return await respond_json(request, request[NAMESPACE].region_policy.put(policy).to_wire())
 
 
 async def get(request: web.Request) -> web.StreamResponse:
     """``GET /_inference/_region_policy``."""
     reject_body(request)
-    return await respond_json(request, request.app[REGION_POLICY].get().to_wire())
+    return await respond_json(request, request[NAMESPACE].region_policy.get().to_wire())
 
 
 async def delete(request: web.Request) -> web.StreamResponse:
     """``DELETE /_inference/_region_policy``."""
     reject_body(request)
-    request.app[REGION_POLICY].delete()
+    request[NAMESPACE].region_policy.delete()
     return await respond_json(request, {"acknowledged": True})

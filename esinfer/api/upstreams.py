@@ -6,41 +6,21 @@ interest here: ``UpstreamControl`` is all that is asked of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
-
 from aiohttp import web
 
 from esinfer.api import body
 from esinfer.api.endpoints import reject_body
+from esinfer.api.keys import NAMESPACE
 from esinfer.api.middleware import PARAMETERS
 from esinfer.api.responses import respond_json
 from esinfer.errors import NoTwin
-
-
-class UpstreamControl(Protocol):
-    """Sets and shows upstreams, as JSON values; raises ElasticsearchErrors."""
-
-    def load(self, name: str, value: object, text: Callable[[], bytes]) -> Any:
-        """What ``put`` takes, out of a body; changes nothing."""
-
-    def put(self, name: str, settings: Any) -> object: ...
-    def show(self, name: str) -> object: ...
-    def show_all(self) -> object: ...
-    def delete(self, name: str) -> None: ...
-    def delete_all(self) -> None: ...
-    def log(self, name: str) -> object: ...
-    def clear_log(self, name: str) -> None: ...
-
-
-UPSTREAMS: web.AppKey[UpstreamControl] = web.AppKey("upstreams")
-"""Absent in an app that calls real upstreams."""
+from esinfer.namespaces import UpstreamControl
 
 _ACKNOWLEDGED = {"acknowledged": True}
 
 
 def _control(request: web.Request) -> UpstreamControl:
-    control = request.app.get(UPSTREAMS)
+    control = request[NAMESPACE].upstreams
     if control is None:
         raise NoTwin
     return control

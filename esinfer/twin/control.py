@@ -188,6 +188,10 @@ class Control:
         secrets: Sequence[str] = [upstream.settings.server.api_key or ""]
         return {"exchanges": upstream.log.to_wire(secrets)}
 
+    def end(self) -> None:
+        """Wake up whoever waits, now and from now on."""
+        self._upstreams.pauses.end()
+
     def clear_log(self, name: str) -> None:
         """Forget what reached an upstream."""
         self._find(name).log.clear()
