@@ -3,6 +3,7 @@
 The path of ``POST /_inference/text_embedding/{id}``, a module a step::
 
     api/routes        the table: which function answers
+    api/naming        whose request it is: the namespace, which has all that is private
     api/middleware    wraps it; settles media types, turns exceptions into bodies
     api/inference     path, timeout, body bytes
     api/schemas       JSON to a request value, or 400
@@ -14,9 +15,10 @@ The path of ``POST /_inference/text_embedding/{id}``, a module a step::
     tasks             the result, in wire form
     api/responses     bytes to the caller
 
-``lifecycle`` creates, changes and removes endpoints; ``app`` joins the parts;
-``twin`` stands in for Hugging Face. Imports run one way:
-app, api, lifecycle, inference, services and limits and upstream, endpoints,
+``lifecycle`` creates, changes and removes endpoints; ``namespaces`` keeps what is
+private apart; ``journal`` notes what happens, ``clock`` is the only time there is;
+``app`` joins the parts; ``twin`` stands in for Hugging Face. Imports run one way:
+app, api, namespaces, lifecycle, inference, journal, services and limits and upstream, endpoints,
 tasks, the formats (``object_parser``, ``json_reader``, ``java``, ``units``),
 ``errors``.
 """

@@ -278,7 +278,7 @@ class Clock:
             return
         if self._since is not None:
             self._stand(self.time())
-        if self._mode is Mode.AUTO and self._working <= 0 and self._timers and not self._jumps:
+        if self._mode is Mode.AUTO and self._working <= 0 and self.waiting and not self._jumps:
             self._jumps = True
             asyncio.get_running_loop().call_soon(self._jump)
 

@@ -16,7 +16,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
-from typing import Final
+from typing import Final, NamedTuple
 
 import orjson
 
@@ -226,6 +226,7 @@ class Entry:
         answer: dict[str, object] | None = None
         if self.status is not None:
             headers = shown_headers(self.reply_headers, secrets)
+            headers.pop("date", None)  # of the time outside
             answer = {"status": self.status, "headers": headers, **_body(self.sent, secrets)}
         about = {"inference_id": self.inference_id, "task_type": self.asked_task_type}
         return {
@@ -257,8 +258,7 @@ class Entry:
         return long_enough(found)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class Call(NamedTuple):
     """A request as it begins; ``query`` without its question mark."""
 
     method: str

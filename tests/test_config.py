@@ -135,7 +135,8 @@ class TestFileErrors:
             (
                 "[xyz]\n",
                 "[xyz] is unknown; did you mean "
-                "[server] or [elasticsearch] or [inference] or [twin] or [mock] or [clock] or [journal] or [logging]?",
+                "[server] or [elasticsearch] or [inference] or [twin] or [mock] or [clock]"
+                " or [journal] or [logging]?",
             ),
             ("port = 9200\n", "port is unknown; did you mean [server] port?"),
             ("xyz = 1\n", "xyz is unknown; the sections are server, elasticsearch, inference, "),
@@ -238,7 +239,8 @@ class TestTextErrors:
                 "ESINFER_X__Y__Z",
                 "1",
                 "ESINFER_X__Y__Z is unknown; "
-                "the sections are server, elasticsearch, inference, twin, mock, clock, journal, logging",
+                "the sections are server, elasticsearch, inference, twin, mock, clock, journal,"
+                " logging",
             ),
             (
                 "ESINFER_SERVER_PORT",
@@ -265,13 +267,15 @@ class TestTextErrors:
                 "ESINFER_HOME",
                 "x",
                 "ESINFER_HOME is unknown; "
-                "the sections are server, elasticsearch, inference, twin, mock, clock, journal, logging",
+                "the sections are server, elasticsearch, inference, twin, mock, clock, journal,"
+                " logging",
             ),
             (
                 "ESINFER_",
                 "x",
                 "ESINFER_ is unknown; "
-                "the sections are server, elasticsearch, inference, twin, mock, clock, journal, logging",
+                "the sections are server, elasticsearch, inference, twin, mock, clock, journal,"
+                " logging",
             ),
             (
                 "ESINFER_SERVER__PORT",

@@ -62,5 +62,5 @@ async def test_the_curl_lines_work_as_pasted(mock: Client) -> None:
         assert (process.returncode, err) == (0, b""), line
         outputs.append(out.decode())
     (typo,) = [output for output in outputs if '"error"' in output]
-    assert len(outputs) == 20
+    assert len(outputs) == 26
     assert "unknown field [inputs] did you mean [input]?" in typo

@@ -75,7 +75,9 @@ async def _receive(request: web.Request) -> bytes:
     if (request.content_length or 0) > limit:
         raise PayloadTooLarge
     try:
-        with request[NAMESPACE].clock.resting():  # a body that has not come keeps nobody at work
+        if request.content.is_eof():  # it is here
+            return await request.read()
+        with request[NAMESPACE].clock.resting():  # what has yet to come keeps nobody at work
             return await request.read()
     except web.HTTPRequestEntityTooLarge as error:
         raise PayloadTooLarge from error
