@@ -16,7 +16,6 @@ live upstream or a slow client, is ``outside``: meanwhile time passes as usual.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
@@ -397,36 +396,3 @@ class Timeout:
         # Who else cancelled the task has still to be obeyed.
         if self._task.uncancel() <= self._cancelling and exc_type is asyncio.CancelledError:
             raise TimeoutError from exc
-
-
-class Turns:
-    """A lock; those who want it get it in the order in which they came."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._taken = False
-        self._waiting: deque[asyncio.Future[None]] = deque()
-
-    async def __aenter__(self) -> None:
-        if not self._taken:
-            self._taken = True
-            return
-        wait = self._clock.create_future()
-        self._waiting.append(wait)
-        try:
-            await wait
-        except asyncio.CancelledError:
-            if not wait.cancelled():  # it was handed on to a task that is cancelled
-                self._hand_on()
-            raise
-
-    async def __aexit__(self, *_exception: object) -> None:
-        self._hand_on()
-
-    def _hand_on(self) -> None:
-        while self._waiting:
-            wait = self._waiting.popleft()
-            if not wait.done():
-                wait.set_result(None)
-                return
-        self._taken = False

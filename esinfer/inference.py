@@ -19,6 +19,7 @@ from random import Random
 from typing import TypeVar
 
 from esinfer import units
+from esinfer.attempts import Run
 from esinfer.clock import Clock, Timeout
 from esinfer.endpoints import InferenceEndpoint
 from esinfer.errors import (
@@ -29,7 +30,7 @@ from esinfer.errors import (
     SendFailed,
     mask,
 )
-from esinfer.journal import Run, open_run
+from esinfer.journal import open_run
 from esinfer.limits import RateLimits
 from esinfer.services.base import EventReader, Service, Task
 from esinfer.sse import Event, EventParser

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -20,14 +20,19 @@ from typing import Final, NamedTuple
 
 import orjson
 
+from esinfer.attempts import (
+    API_KEY,
+    UNRECORDED,
+    Run,
+    body_to_wire,
+    round_seconds,
+    times_to_wire,
+)
 from esinfer.endpoints import InferenceEndpoint
-from esinfer.errors import ElasticsearchError
-from esinfer.masking import MASK, Kept, long_enough, shown_headers, shown_url, without
-from esinfer.upstream import UpstreamRequest, UpstreamResponse
+from esinfer.masking import Kept, long_enough, shown_headers, without
 
 _OVERHEAD: Final = 2048
 """Bytes that an entry takes beside its bodies, about; an attempt takes as many."""
-_UNRECORDED: Final = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,112 +42,6 @@ class JournalLimits:
     entries: int = 10_000
     body_size: int = 64 * 1024
     size: int = 64 * 1024 * 1024
-
-
-class Attempt:
-    """One request to the upstream, and what came of it."""
-
-    __slots__ = ("answer", "delay", "duration", "error", "request", "sent", "shortened", "status")
-
-    def __init__(self, request: UpstreamRequest, limit: int) -> None:
-        self.request = (request.url, request.headers)
-        self.sent = Kept(limit)
-        self.sent.add(request.body)
-        self.status: int | None = None
-        self.answer = Kept(limit)
-        self.error: ElasticsearchError | None = None
-        self.duration: tuple[float, float | None] = (0.0, None)
-        self.delay: float | None = None
-        self.shortened = False
-
-    def to_wire(self, secrets: Sequence[str]) -> dict[str, object]:
-        """The attempt for whoever reads the journal."""
-        url, headers = self.request
-        shown: dict[str, object] = {
-            **_times(*self.duration),
-            "request": {
-                "url": shown_url(url, secrets),
-                "headers": shown_headers(headers, secrets),
-                **_body(self.sent, secrets),
-            },
-            "answer": None,
-        }
-        if self.status is not None:
-            shown["answer"] = {"status": self.status, **_body(self.answer, secrets)}
-        if self.error is not None:
-            reason = without(self.error.reason, secrets)
-            shown["error"] = {"type": self.error.type, "reason": reason}
-        if self.delay is not None:
-            shown["retry"] = {"delay": _seconds(self.delay), "shortened": self.shortened}
-        return shown
-
-
-class Run:
-    """One inference: its wait for the rate limit, its attempts."""
-
-    __slots__ = ("_clock", "_limit", "attempts", "endpoint", "waited")
-
-    def __init__(self, endpoint: InferenceEndpoint, clock: Callable[[], float], limit: int) -> None:
-        self.endpoint = endpoint
-        self.waited = 0.0
-        self.attempts: list[Attempt] = []
-        self._clock = clock
-        self._limit = limit
-
-    @contextmanager
-    def queue(self) -> Iterator[None]:
-        """What happens inside is the wait for the rate limit."""
-        started = self._clock()
-        try:
-            yield
-        finally:
-            self.waited = self._clock() - started
-
-    def send(self, request: UpstreamRequest) -> UpstreamRequest:
-        """An attempt begins with this request."""
-        attempt = Attempt(request, self._limit)
-        attempt.duration = (self._clock(), None)
-        self.attempts.append(attempt)
-        return request
-
-    def receive(self, response: UpstreamResponse) -> UpstreamResponse:
-        """The attempt is answered."""
-        attempt = self.attempts[-1]
-        attempt.status = response.status
-        attempt.answer.add(response.body)
-        self._end(attempt)
-        return response
-
-    def receive_stream(self, status: int, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """The attempt's answer has begun; its chunks, noted as they pass."""
-        attempt = self.attempts[-1]
-        attempt.status = status
-        return chunks if self._limit == _UNRECORDED else self._noted(attempt, chunks)
-
-    async def _noted(self, attempt: Attempt, chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
-        try:
-            async for chunk in chunks:
-                attempt.answer.add(chunk)
-                yield chunk
-        finally:
-            self._end(attempt)
-
-    def fail(self, error: ElasticsearchError) -> None:
-        """The attempt, if one was begun, came to nothing."""
-        if self.attempts and self.attempts[-1].error is None:
-            self.attempts[-1].error = error
-            self._end(self.attempts[-1])
-
-    def retry(self, delay: float, *, shortened: bool) -> None:
-        """Another attempt follows after ``delay`` seconds, with shorter inputs or the same."""
-        if self.attempts:
-            self.attempts[-1].delay = delay
-            self.attempts[-1].shortened = shortened
-
-    def _end(self, attempt: Attempt) -> None:
-        started, ended = attempt.duration
-        if ended is None:
-            attempt.duration = (started, self._clock() - started)
 
 
 class Entry:
@@ -227,21 +126,21 @@ class Entry:
         if self.status is not None:
             headers = shown_headers(self.reply_headers, secrets)
             headers.pop("date", None)  # of the time outside
-            answer = {"status": self.status, "headers": headers, **_body(self.sent, secrets)}
+            answer = {"status": self.status, "headers": headers, **body_to_wire(self.sent, secrets)}
         about = {"inference_id": self.inference_id, "task_type": self.asked_task_type}
         return {
             "sequence": self.sequence,
-            **_times(self.started, self.duration),
+            **times_to_wire(self.started, self.duration),
             **{name: value for name, value in about.items() if value is not None},
             "request": {
                 "method": self.method,
                 "path": without(self.path, secrets),
                 "query": without(self.query, secrets),
                 "headers": shown_headers(self.headers, secrets),
-                **_body(self.received, secrets),
+                **body_to_wire(self.received, secrets),
             },
             "answer": answer,
-            "waited": _seconds(sum(run.waited for run in self.runs)),
+            "waited": round_seconds(sum(run.waited for run in self.runs)),
             "attempts": [
                 {"inference": number, **attempt.to_wire(secrets)}
                 for number, run in enumerate(self.runs)
@@ -253,7 +152,7 @@ class Entry:
         """The keys that this request had to do with."""
         found = [run.endpoint.secret_settings.api_key.reveal() for run in self.runs]
         found += [
-            key for _, _, key in _API_KEY.findall(self.received.data.decode("utf-8", "replace"))
+            key for _, _, key in API_KEY.findall(self.received.data.decode("utf-8", "replace"))
         ]
         return long_enough(found)
 
@@ -267,49 +166,6 @@ class Call(NamedTuple):
     headers: Mapping[str, str]
     inference_id: str | None
     task_type: str | None
-
-
-_API_KEY: Final = re.compile(r"""(["']?api_key["']?\s*:\s*)(["']?)((?:\\.|[^"'\\\s,}])*)""")
-"""In JSON and in YAML, whole or broken off."""
-
-
-def _body(kept: Kept, secrets: Sequence[str]) -> dict[str, object]:
-    """The body as a JSON value where it is one; marked if it is not all there."""
-    if kept.is_cut:
-        text = _API_KEY.sub(rf"\1\2{MASK}", kept.text(secrets))
-        return {"body": text, "body_size": kept.size, "truncated": True}
-    if not kept.data:
-        return {"body": None}
-    try:
-        return {"body": _masked(orjson.loads(kept.data), secrets)}
-    except orjson.JSONDecodeError:
-        return {"body": _API_KEY.sub(rf"\1\2{MASK}", kept.text(secrets))}
-
-
-def _masked(value: object, secrets: Sequence[str]) -> object:
-    """A JSON value without secrets and without any member ``api_key``."""
-    if isinstance(value, str):
-        return without(value, secrets)
-    if isinstance(value, dict):
-        return {
-            without(name, secrets): MASK if name == "api_key" else _masked(member, secrets)
-            for name, member in value.items()
-        }
-    if isinstance(value, list) and not (value and isinstance(value[0], float)):
-        return [_masked(item, secrets) for item in value]
-    return value
-
-
-def _times(started: float, duration: float | None) -> dict[str, float | None]:
-    return {
-        "time": _seconds(started),
-        "duration": None if duration is None else _seconds(duration),
-    }
-
-
-def _seconds(value: float) -> float:
-    """To the microsecond: below it are rounding errors only."""
-    return round(value, 6)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -422,4 +278,4 @@ CURRENT: Final[ContextVar[Entry | None]] = ContextVar("journal entry", default=N
 def open_run(endpoint: InferenceEndpoint, clock: Callable[[], float]) -> Run:
     """A run in the current entry; without one it is kept nowhere."""
     entry = CURRENT.get()
-    return Run(endpoint, clock, _UNRECORDED) if entry is None else entry.run(endpoint)
+    return Run(endpoint, clock, UNRECORDED) if entry is None else entry.run(endpoint)

@@ -9,12 +9,13 @@ once. Source: hugging_face.md section 6.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from typing import cast
 
 from aiolimiter import AsyncLimiter
 
-from esinfer.clock import Clock, Turns
+from esinfer.clock import Clock
 from esinfer.endpoints import RateLimitGroup
 from esinfer.errors import QueueFull
 
@@ -47,6 +48,39 @@ class _Limiter(AsyncLimiter):
     @property
     def _loop(self) -> asyncio.AbstractEventLoop:
         return self._clock_loop
+
+
+class Turns:
+    """A lock; those who want it get it in the order in which they came."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._taken = False
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    async def __aenter__(self) -> None:
+        if not self._taken:
+            self._taken = True
+            return
+        wait = self._clock.create_future()
+        self._waiting.append(wait)
+        try:
+            await wait
+        except asyncio.CancelledError:
+            if not wait.cancelled():  # it was handed on to a task that is cancelled
+                self._hand_on()
+            raise
+
+    async def __aexit__(self, *_exception: object) -> None:
+        self._hand_on()
+
+    def _hand_on(self) -> None:
+        while self._waiting:
+            wait = self._waiting.popleft()
+            if not wait.done():
+                wait.set_result(None)
+                return
+        self._taken = False
 
 
 class PacedQueue:

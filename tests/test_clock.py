@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Awaitable
 
 import pytest
 
-from esinfer.clock import Clock, Mode, Turns
+from esinfer.clock import Clock, Mode
+from esinfer.limits import Turns
 
 Log = list[tuple[str, float]]
 

@@ -28,6 +28,7 @@ LAYERS = (
     ("endpoints", "region_policy"),
     ("limits", "upstream", "stores"),
     ("services",),
+    ("attempts",),
     ("journal",),
     ("inference",),
     ("lifecycle", "chunked"),
