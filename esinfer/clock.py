@@ -22,8 +22,9 @@ from enum import StrEnum
 from functools import partial
 from heapq import heapify, heappop, heappush
 from itertools import count
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
+
+from esinfer.waits import Timeout, Timer, Wait
 
 _JUST_AFTER = 1e-9
 """Seconds from a deadline to what it calls, as with a real clock: what has grown whole by then is
@@ -37,51 +38,6 @@ class Mode(StrEnum):
     REAL = "real"
     AUTO = "auto"
     MANUAL = "manual"
-
-
-class Timer:
-    """A call that is due at a time of its clock."""
-
-    __slots__ = ("_call", "_clock", "_when", "is_over")
-
-    def __init__(self, clock: Clock, when: float, call: Callable[[], object]) -> None:
-        self._clock = clock
-        self._when = when
-        self._call = call
-        self.is_over = False
-
-    def when(self) -> float:
-        """The clock's time at which it is due."""
-        return self._when
-
-    def cancel(self) -> None:
-        """Let it not happen; once it has, this changes nothing."""
-        if not self.is_over:
-            self.is_over = True
-            self._clock._count_cancelled()  # noqa: SLF001 - a part of it
-
-    def ring(self) -> None:
-        self.is_over = True
-        self._call()
-
-
-class _Wait(asyncio.Future[None]):
-    """What a task waits for that is not at work meanwhile; made by the task that waits."""
-
-    def __init__(self, clock: Clock) -> None:
-        super().__init__()
-        self._clock = clock
-        clock.rest()
-
-    def set_result(self, result: None) -> None:
-        super().set_result(result)
-        self._clock.work()
-
-    def cancel(self, msg: object = None) -> bool:
-        cancelled = super().cancel(msg)
-        if cancelled:
-            self._clock.work()
-        return cancelled
 
 
 def _wake(wait: asyncio.Future[None]) -> None:
@@ -179,15 +135,15 @@ class Clock:
 
     def timeout_at(self, when: float) -> Timeout:
         """As ``asyncio.timeout_at``, in this clock's time."""
-        return Timeout(self, when)
+        return Timeout(self.call_at, when)
 
     def create_future(self) -> asyncio.Future[None]:
         """What the current task, which makes it, waits for next; it is not at work meanwhile."""
-        return _Wait(self)
+        return Wait(self.rest, self.work)
 
     def call_at(self, when: float, call: Callable[[], object]) -> Timer:
         """Call something at a time of this clock."""
-        timer = Timer(self, when, call)
+        timer = Timer(when, call, self._count_cancelled)
         heappush(self._timers, (when, next(self._sequence), timer))
         self._move()
         return timer
@@ -357,42 +313,3 @@ class _Departure:
             self.handle.cancel()
         if self._is_outside:
             self._clock.go_outside(-1)
-
-
-class Timeout:
-    """Cancels the task inside at its time; leaving then raises TimeoutError."""
-
-    def __init__(self, clock: Clock, when: float) -> None:
-        self._clock = clock
-        self._when = when
-        self._expired = False
-
-    async def __aenter__(self) -> Self:
-        task = asyncio.current_task()
-        if task is None:
-            raise RuntimeError("a timeout is for tasks")
-        self._task = task
-        self._cancelling = task.cancelling()
-        self._timer = self._clock.call_at(self._when, self._expire)
-        return self
-
-    def _expire(self) -> None:
-        self._expired = True
-        self._task.cancel()
-
-    def expired(self) -> bool:
-        """Whether it is this timeout that has ended what was inside."""
-        return self._expired
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        _tb: TracebackType | None,
-    ) -> None:
-        self._timer.cancel()
-        if not self._expired:
-            return
-        # Who else cancelled the task has still to be obeyed.
-        if self._task.uncancel() <= self._cancelling and exc_type is asyncio.CancelledError:
-            raise TimeoutError from exc

@@ -20,7 +20,7 @@ from typing import TypeVar
 
 from esinfer import units
 from esinfer.attempts import Run
-from esinfer.clock import Clock, Timeout
+from esinfer.clock import Clock
 from esinfer.endpoints import InferenceEndpoint
 from esinfer.errors import (
     ElasticsearchError,
@@ -36,6 +36,7 @@ from esinfer.services.base import EventReader, Service, Task
 from esinfer.sse import Event, EventParser
 from esinfer.tasks import Request, Result, TaskType
 from esinfer.upstream import Transport, UpstreamRequest, UpstreamResponse, read_all
+from esinfer.waits import Timeout
 
 T = TypeVar("T")
 

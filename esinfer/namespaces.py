@@ -150,3 +150,5 @@ class Namespaces:
         for namespace in self:
             if namespace.upstreams is not None:
                 namespace.upstreams.end()
+            if namespace.clock.mode is Mode.MANUAL:  # there is nobody to move it any more
+                namespace.clock.mode = Mode.AUTO

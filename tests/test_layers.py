@@ -15,7 +15,18 @@ FILES = sorted(ROOT.rglob("*.py"))
 
 LAYERS = (
     ("errors",),
-    ("java", "similar", "units", "json_scanner", "sse", "logs", "threads", "connection", "masking"),
+    (
+        "java",
+        "similar",
+        "units",
+        "json_scanner",
+        "sse",
+        "logs",
+        "threads",
+        "connection",
+        "masking",
+        "waits",
+    ),
     ("clock",),
     ("json_decoder",),
     ("json_reader", "setting"),
