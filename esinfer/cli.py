@@ -18,6 +18,7 @@ from esinfer import __version__, chunk_command, logs
 from esinfer.config import Config, ConfigError, load
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Mapping, Sequence
 
     from aiohttp import web
@@ -153,10 +154,11 @@ def _run_server(args: argparse.Namespace) -> int:
     import asyncio  # noqa: PLC0415 -- heavy, as below
 
     from esinfer.serving import ListenError  # noqa: PLC0415
+    from esinfer.tls import TlsFileError  # noqa: PLC0415
 
     try:
         asyncio.run(_serve(args.command, config))
-    except ListenError as error:
+    except (ListenError, TlsFileError) as error:
         return _refuse(error)
     return 0
 
@@ -164,6 +166,7 @@ def _run_server(args: argparse.Namespace) -> int:
 async def _serve(command: str, config: Config) -> None:
     from esinfer.serving import STOP_SIGNALS, serve  # noqa: PLC0415
 
+    tls = _tls(config)
     app, make_runner = _application(command, config)
     _collect_less_often()
     await serve(
@@ -174,9 +177,24 @@ async def _serve(command: str, config: Config) -> None:
         shutdown_timeout=config.server.shutdown_timeout,
         log_format=config.logging.format,
         make_runner=make_runner,
+        tls=tls,
     )
     # Whoever signals twice must not kill what is already on its way to status 0.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+
+
+def _tls(config: Config) -> ssl.SSLContext | None:
+    from esinfer.tls import TlsFiles, make_context  # noqa: PLC0415
+
+    server = config.server
+    return make_context(
+        TlsFiles(
+            certificate=server.certificate,
+            key=server.key,
+            key_password=server.key_password,
+            client_ca=server.client_ca,
+        )
+    )
 
 
 def _collect_less_often() -> None:

@@ -26,6 +26,7 @@ from esinfer.setting import (
     flag,
     fraction,
     integer,
+    path,
     secret,
     size,
     text,
@@ -57,6 +58,19 @@ class ServerConfig:
     )
     shutdown_timeout: float = duration(
         "30s", "How long requests in flight may go on after SIGTERM or SIGINT; a duration."
+    )
+    certificate: str = path(
+        "PEM file with the certificate to serve HTTPS with, and its chain; empty is HTTP.",
+        expected='the name of a PEM file such as "/etc/esinfer/server.crt"',
+    )
+    key: str = path(
+        "PEM file with the certificate's private key; empty if the certificate's file has it.",
+        expected='the name of a PEM file such as "/etc/esinfer/server.key"',
+    )
+    key_password: str = secret("", "Password of the private key; empty is none.")
+    client_ca: str = path(
+        "PEM file with the CAs of clients; with it a client must show a certificate.",
+        expected='the name of a PEM file such as "/etc/esinfer/clients.crt"',
     )
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
 
 _LOGGER = logging.getLogger(__name__)
@@ -49,9 +50,9 @@ def _stop_event() -> asyncio.Event:
     return stop
 
 
-async def _listen(runner: web.AppRunner, host: str, port: int) -> int:
+async def _listen(runner: web.AppRunner, host: str, port: int, tls: ssl.SSLContext | None) -> int:
     """Accept connections; the port, which is the system's choice for 0."""
-    site = web.TCPSite(runner, host, port, backlog=4096)
+    site = web.TCPSite(runner, host, port, ssl_context=tls, backlog=4096)
     try:
         await site.start()
     except (socket.gaierror, UnicodeError) as error:
@@ -79,6 +80,7 @@ async def serve(  # noqa: PLR0913 -- each is an option of the command line
     shutdown_timeout: float,
     log_format: str,
     make_runner: Callable[..., web.AppRunner],
+    tls: ssl.SSLContext | None = None,
 ) -> None:
     """Serve ``app`` until SIGTERM or SIGINT, then let the requests in flight finish.
 
@@ -95,7 +97,8 @@ async def serve(  # noqa: PLR0913 -- each is an option of the command line
     )
     try:
         await runner.setup()
-        address = f"http://{_authority(host, await _listen(runner, host, port))}"
+        bound = await _listen(runner, host, port, tls)
+        address = f"{'https' if tls else 'http'}://{_authority(host, bound)}"
         print(_started_line(command, address, log_format), flush=True)  # noqa: T201
         await stop.wait()
         _LOGGER.info("stopping: requests in flight may take %g seconds", shutdown_timeout)

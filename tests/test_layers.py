@@ -15,7 +15,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 
 LAYERS = (
     ("errors",),
-    ("java", "similar", "units", "json_scanner", "sse", "logs", "threads", "connection"),
+    ("java", "similar", "units", "json_scanner", "sse", "logs", "threads", "connection", "tls"),
     ("json_decoder",),
     ("json_reader", "setting"),
     ("config",),
