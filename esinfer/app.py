@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
 
+from esinfer.addresses import make_rules
 from esinfer.api.about import About, Mode
 from esinfer.api.body import MAX_CONTENT_LENGTH
 from esinfer.api.keys import ABOUT, INFERENCE, LIFECYCLE, REGION_POLICY, REGISTRY, STORE, WHOLE_CHAT
@@ -116,6 +117,7 @@ def _inference(
             max_response_size=settings.max_response_size,
             max_total_connections=settings.max_total_connections,
             max_route_connections=settings.max_route_connections,
+            rules=make_rules(config.upstream.allow, private=config.upstream.allow_private),
         )
         if upstreams is not None:
             limit = settings.max_response_size

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from esinfer.addresses import check_entry
 from esinfer.setting import (
     READ_ERRORS,
     Setting,
@@ -30,6 +31,7 @@ from esinfer.setting import (
     secret,
     size,
     text,
+    texts,
 )
 
 
@@ -136,6 +138,20 @@ class InferenceConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamConfig:
+    """Which upstreams ``serve`` may call; link-local and metadata addresses need a listed CIDR."""
+
+    allow: tuple[str, ...] = texts(
+        'Hosts ("a.example", "*.example"), addresses, CIDRs; empty allows all but metadata, etc.',
+        expected='a list of hosts, addresses and CIDRs such as ["*.example.com", "10.0.0.0/8"]',
+        check=check_entry,
+    )
+    allow_private: bool = flag(
+        default=True, comment="Whether loopback and private addresses need no CIDR in the list."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TwinConfig:
     """The built-in stand-in for Hugging Face."""
 
@@ -181,6 +197,7 @@ class Config:
     server: ServerConfig = ServerConfig()
     elasticsearch: ElasticsearchConfig = ElasticsearchConfig()
     inference: InferenceConfig = InferenceConfig()
+    upstream: UpstreamConfig = UpstreamConfig()
     twin: TwinConfig = TwinConfig()
     logging: LoggingConfig = LoggingConfig()
 

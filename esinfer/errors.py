@@ -284,6 +284,13 @@ class InvalidHost(StatusException):
     template = "Invalid host [{url}], please check that the URL is correct."
 
 
+class UpstreamNotAllowed(StatusException):
+    """Our wording: Elasticsearch has no such list. The addresses of the host are not told."""
+
+    retry = Retry.NO
+    template = "Host [{host}] must not be called, see the settings [upstream] of esinfer."
+
+
 class SendFailed(StatusException):
     """The wrapper of every failure that is no ElasticsearchException in Java."""
 

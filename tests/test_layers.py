@@ -15,7 +15,18 @@ FILES = sorted(ROOT.rglob("*.py"))
 
 LAYERS = (
     ("errors",),
-    ("java", "similar", "units", "json_scanner", "sse", "logs", "threads", "connection", "tls"),
+    (
+        "java",
+        "similar",
+        "units",
+        "json_scanner",
+        "sse",
+        "logs",
+        "threads",
+        "connection",
+        "tls",
+        "addresses",
+    ),
     ("json_decoder",),
     ("json_reader", "setting"),
     ("config",),

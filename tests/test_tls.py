@@ -117,11 +117,8 @@ async def test_a_client_without_a_certificate_is_turned_away_where_one_is_asked(
     files = (*serves(pem), f"server.client_ca={pem / 'ca.pem'}")
     async with running("mock", *files) as line:
         url, ca = line.split()[-1], str(pem / "ca.pem")
-        certificate = {
-            "client_cert": str(pem / "client.crt"),
-            "client_key": str(pem / "client.key"),
-        }
-        async with AsyncElasticsearch(url, ca_certs=ca, **certificate) as known:
+        crt, key = str(pem / "client.crt"), str(pem / "client.key")
+        async with AsyncElasticsearch(url, ca_certs=ca, client_cert=crt, client_key=key) as known:
             assert await known.ping()
         context = ssl.create_default_context(cafile=ca)
         assert await refused(url, context)
