@@ -10,6 +10,7 @@ from aiohttp import web
 from esinfer.addresses import make_rules
 from esinfer.api.about import About, Mode
 from esinfer.api.body import MAX_CONTENT_LENGTH
+from esinfer.api.guard import ACTIONS, AUTHENTICATOR
 from esinfer.api.keys import ABOUT, INFERENCE, LIFECYCLE, REGION_POLICY, REGISTRY, STORE, WHOLE_CHAT
 from esinfer.api.middleware import elasticsearch, sign
 from esinfer.api.responses import EVENT_FORM, EventForm
@@ -51,10 +52,23 @@ def make_app(config: Config, mode: Mode = "serve") -> web.Application:
     app[REGION_POLICY] = RegionPolicyStore()
     app[REGISTRY] = ServiceRegistry()
     app.on_response_prepare.append(sign)
+    _add_guard(app, config.security.credentials)
     upstreams = _add_upstreams(app, config) if mode == "mock" else None
     app.cleanup_ctx.append(_inference(config, upstreams))
     add_routes(app)
     return app
+
+
+def _add_guard(app: web.Application, credentials: str) -> None:
+    """Ask callers who they are, if there is a file that says who they may be."""
+    if not credentials:
+        return
+    from esinfer.api.actions import HANDLER_ACTIONS  # noqa: PLC0415 -- for those who have a file
+    from esinfer.security.authentication import Authenticator  # noqa: PLC0415
+    from esinfer.security.credentials import read_credentials  # noqa: PLC0415
+
+    app[AUTHENTICATOR] = Authenticator(read_credentials(credentials))
+    app[ACTIONS] = HANDLER_ACTIONS
 
 
 _WHOLE_CHAT_SINCE = (9, 6)

@@ -1,4 +1,4 @@
-"""The command line: the servers ``serve``, ``mock`` and ``twin``, and ``chunk``.
+"""The command line: the servers ``serve``, ``mock`` and ``twin``, ``chunk`` and ``hash``.
 
 What a command needs to run is imported when it runs, so that ``--help`` and a
 wrong option are answered at once.
@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from esinfer import __version__, chunk_command, logs
+from esinfer import __version__, chunk_command, hash_command, logs
 from esinfer.config import Config, ConfigError, load
 
 if TYPE_CHECKING:
@@ -112,6 +112,15 @@ def _parser() -> _Parser:
     )
     chunk_command.add_options(command)
     command.set_defaults(parser=command, run=chunk_command.run)
+    command = commands.add_parser(
+        "hash",
+        help="hash a password, API key or token for the credentials file",
+        description=hash_command.DESCRIPTION,
+        formatter_class=raw,
+        allow_abbrev=False,
+    )
+    hash_command.add_options(command)
+    command.set_defaults(parser=command, run=hash_command.run)
     return parser
 
 
@@ -153,12 +162,13 @@ def _run_server(args: argparse.Namespace) -> int:
 
     import asyncio  # noqa: PLC0415 -- heavy, as below
 
+    from esinfer.security.credentials import CredentialsError  # noqa: PLC0415
     from esinfer.serving import ListenError  # noqa: PLC0415
     from esinfer.tls import TlsFileError  # noqa: PLC0415
 
     try:
         asyncio.run(_serve(args.command, config))
-    except (ListenError, TlsFileError) as error:
+    except (ListenError, TlsFileError, CredentialsError) as error:
         return _refuse(error)
     return 0
 
@@ -239,6 +249,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     try:
         status: int = args.run(args)
-    except (ConfigError, chunk_command.InputError) as error:
+    except (ConfigError, chunk_command.InputError, hash_command.SecretError) as error:
         return _refuse(error)
     return status

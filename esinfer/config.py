@@ -77,6 +77,16 @@ class ServerConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SecurityConfig:
+    """Who may call ``serve`` and ``mock``."""
+
+    credentials: str = path(
+        "TOML file of users, API keys and tokens, one of which is asked for; empty asks none.",
+        expected='the name of a file such as "/etc/esinfer/credentials.toml"',
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ElasticsearchConfig:
     """The Elasticsearch that the server claims to be."""
 
@@ -195,6 +205,7 @@ class Config:
     """All settings: durations in seconds, sizes in bytes."""
 
     server: ServerConfig = ServerConfig()
+    security: SecurityConfig = SecurityConfig()
     elasticsearch: ElasticsearchConfig = ElasticsearchConfig()
     inference: InferenceConfig = InferenceConfig()
     upstream: UpstreamConfig = UpstreamConfig()

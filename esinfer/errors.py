@@ -18,6 +18,9 @@ ElasticsearchError                       exception 500
 ├── EndpointAlreadyExists                resource_already_exists_exception 400
 ├── RequestTimedOut                      timeout_exception 429
 ├── HttpClientFailed                     exception 500
+├── SecurityException                    security_exception
+│   ├── Unauthenticated                  401, with what may be sent in its place
+│   └── Unauthorized                     403
 └── JavaException                        errors that are no ElasticsearchException in Java
     ├── IllegalArgument                  illegal_argument_exception 400
     │   ├── NumberFormat                 number_format_exception 400
@@ -51,6 +54,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar
+
+from multidict import MultiDict
 
 _STATUS_NAMES = {
     300: "multiple_choices",
@@ -455,6 +460,65 @@ class HttpClientFailed(ElasticsearchError):
 
     retry = Retry.NO
     template = "Http client failed to send request from inference entity id [{inference_id}]"
+
+
+# -- security ----------------------------------------------------------------
+
+
+class SecurityException(ElasticsearchError):
+    type = "security_exception"
+    retry = Retry.NO
+
+
+_CHALLENGES = ('Basic realm="security", charset="UTF-8"', 'Bearer realm="security"', "ApiKey")
+
+
+class Unauthenticated(SecurityException):
+    """Who calls is not known; the headers stand in the body too, as in Elasticsearch."""
+
+    status = 401
+
+    @property
+    def metadata(self) -> Mapping[str, object]:
+        return {"header": {"WWW-Authenticate": list(_CHALLENGES)}}
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return MultiDict(("WWW-Authenticate", challenge) for challenge in _CHALLENGES)
+
+
+class MissingCredentials(Unauthenticated):
+    template = "missing authentication credentials for REST request [{uri}]"
+
+
+class WrongPassword(Unauthenticated):
+    template = "unable to authenticate user [{user}] for REST request [{uri}]"
+
+
+class UnreadableCredentials(Unauthenticated):
+    """Credentials that are not in the form of their scheme."""
+
+
+class RefusedCredentials(Unauthenticated):
+    """An API key or token that is not known; ``detail`` quotes nothing but a key's id."""
+
+    template = (
+        "unable to authenticate with provided credentials and anonymous access is not"
+        " allowed for this request"
+    )
+
+    def __init__(self, *, detail: str) -> None:
+        super().__init__()
+        self._detail = detail
+
+    @property
+    def metadata(self) -> Mapping[str, object]:
+        return {"additional_unsuccessful_credentials": self._detail, **super().metadata}
+
+
+class Unauthorized(SecurityException):
+    status = 403
+    template = "action [{action}] is unauthorized for {caller}{advice}"
 
 
 # -- exceptions that are plain Java -----------------------------------------

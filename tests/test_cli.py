@@ -435,6 +435,7 @@ class TestApplication:
             "shutdown_timeout": 30.0,
             "log_format": "text",
             "make_runner": runner,
+            "tls": None,
         }
 
 

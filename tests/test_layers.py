@@ -35,7 +35,7 @@ LAYERS = (
     ("tasks", "chat", "rerank"),
     ("merging",),
     ("chunking",),
-    ("endpoints", "region_policy"),
+    ("endpoints", "region_policy", "security"),
     ("limits", "upstream", "stores"),
     ("services",),
     ("inference",),
@@ -43,7 +43,7 @@ LAYERS = (
     ("api",),
     ("serving", "twin"),
     ("app",),
-    ("chunk_command", "demo", "testing"),
+    ("chunk_command", "hash_command", "demo", "testing"),
     ("cli",),
     ("__main__",),
 )
