@@ -9,7 +9,7 @@ from aiohttp import web
 
 from esinfer.addresses import make_rules
 from esinfer.api.about import About, Mode
-from esinfer.api.body import MAX_CONTENT_LENGTH
+from esinfer.api.body import MAX_CONTENT_LENGTH, MAX_INPUTS
 from esinfer.api.guard import ACTIONS, AUTHENTICATOR
 from esinfer.api.keys import ABOUT, INFERENCE, LIFECYCLE, REGION_POLICY, REGISTRY, STORE, WHOLE_CHAT
 from esinfer.api.middleware import elasticsearch, sign
@@ -40,6 +40,7 @@ def make_app(config: Config, mode: Mode = "serve") -> web.Application:
         client_max_size=config.server.max_content_length,
     )
     app[MAX_CONTENT_LENGTH] = config.server.max_content_length
+    app[MAX_INPUTS] = config.server.max_inputs
     app[ABOUT] = About(
         mode=mode,
         version=config.elasticsearch.version,

@@ -174,6 +174,7 @@ def _run_server(args: argparse.Namespace) -> int:
 
 
 async def _serve(command: str, config: Config) -> None:
+    from esinfer.connection import ConnectionLimits  # noqa: PLC0415
     from esinfer.serving import STOP_SIGNALS, serve  # noqa: PLC0415
 
     tls = _tls(config)
@@ -188,6 +189,11 @@ async def _serve(command: str, config: Config) -> None:
         log_format=config.logging.format,
         make_runner=make_runner,
         tls=tls,
+        limits=ConnectionLimits(
+            connections=config.server.max_connections,
+            headers=config.server.max_headers,
+            receive_timeout=config.server.receive_timeout,
+        ),
     )
     # Whoever signals twice must not kill what is already on its way to status 0.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)

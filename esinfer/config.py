@@ -61,6 +61,16 @@ class ServerConfig:
     shutdown_timeout: float = duration(
         "30s", "How long requests in flight may go on after SIGTERM or SIGINT; a duration."
     )
+    max_inputs: int = integer(
+        0, "Most inputs of one inference, each a text or document; 0 is no limit.", low=0
+    )
+    max_headers: int = integer(128, "Most headers of one request.", low=16, high=10_000)
+    max_connections: int = integer(
+        10_000, "Connections at once, one more is answered 429; 0 is no limit.", low=0
+    )
+    receive_timeout: float = duration(
+        "2m", 'How long a client may take to send a request, "0s" is no limit; a duration.'
+    )
     certificate: str = path(
         "PEM file with the certificate to serve HTTPS with, and its chain; empty is HTTP.",
         expected='the name of a PEM file such as "/etc/esinfer/server.crt"',

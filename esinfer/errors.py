@@ -535,6 +535,15 @@ class IllegalArgument(JavaException):
     status = 400
 
 
+class TooManyInputs(IllegalArgument):
+    """Our wording: Elasticsearch has no such limit."""
+
+    template = (
+        "Field [input] has [{count}] entries, more than the [{limit}] that the setting"
+        " [server] max_inputs of esinfer allows"
+    )
+
+
 class NumberFormat(IllegalArgument):
     type = "number_format_exception"
     template = 'For input string: "{text}"'
@@ -641,6 +650,13 @@ class MalformedHttp(IllegalArgument):
     template = "invalid HTTP request: {problem}"
 
 
+class SlowRequest(MalformedHttp):
+    """Our wording: Elasticsearch waits for ever."""
+
+    status = 408
+    template = "the request did not come within the time that a client has to send one"
+
+
 class DecompressionError(JavaException):
     type = "decompression_exception"
     status = 400
@@ -673,6 +689,12 @@ class QueueFull(RejectedExecution):
         "Failed to execute task for inference id [{inference_id}] because the request"
         " service [{group}] queue is full"
     )
+
+
+class NoConnectionLeft(RejectedExecution):
+    """Our wording: Elasticsearch leaves it to the operating system."""
+
+    template = "there are too many connections, see the setting [server] max_connections of esinfer"
 
 
 class EmptyResponse(IllegalState):

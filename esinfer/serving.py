@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
+    from esinfer.connection import ConnectionLimits
+
 _LOGGER = logging.getLogger(__name__)
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _REASONS = {
@@ -81,15 +83,17 @@ async def serve(  # noqa: PLR0913 -- each is an option of the command line
     log_format: str,
     make_runner: Callable[..., web.AppRunner],
     tls: ssl.SSLContext | None = None,
+    limits: ConnectionLimits | None = None,
 ) -> None:
     """Serve ``app`` until SIGTERM or SIGINT, then let the requests in flight finish.
 
     They have ``shutdown_timeout`` seconds. Further signals change nothing, as
-    long as the loop is open. Raises ListenError.
+    long as the loop is open. ``limits`` go to ``make_runner``. Raises ListenError.
     """
     stop = _stop_event()
     runner = make_runner(
         app,
+        **({} if limits is None else {"limits": limits}),
         access_log=None,
         # aiohttp waits this long for handlers, breaks off the reading of request
         # bodies, and waits once more; it takes 0 for no limit.

@@ -23,6 +23,7 @@ from aiohttp import web
 
 from esinfer import __version__, cli, logs
 from esinfer.config import Config
+from esinfer.connection import ConnectionLimits
 from esinfer.serving import ListenError, serve
 
 if TYPE_CHECKING:
@@ -436,6 +437,7 @@ class TestApplication:
             "log_format": "text",
             "make_runner": runner,
             "tls": None,
+            "limits": ConnectionLimits(connections=10_000, headers=128, receive_timeout=120.0),
         }
 
 
@@ -495,8 +497,11 @@ def make_app(config, mode="twin"):
     return slow_app(lambda: print("begun", flush=True))
 
 sys.modules["esinfer.app"] = SimpleNamespace(make_app=make_app, make_twin=make_app)
+def make_runner(app, limits, **options):
+    return web.AppRunner(app, **options)
+
 for name in "esinfer.api.protocol", "esinfer.twin.protocol":
-    sys.modules[name] = SimpleNamespace(make_runner=web.AppRunner)
+    sys.modules[name] = SimpleNamespace(make_runner=make_runner)
 from esinfer.cli import main
 sys.exit(main())
 """

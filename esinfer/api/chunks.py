@@ -71,6 +71,7 @@ async def chunk(request: web.Request) -> web.StreamResponse:
     data = await body.required_bytes(request)
     request[PARAMETERS].reject_unknown()
     asked = await body.load(request, data, partial(_load, parser=_CHUNK))
+    body.check_inputs(request, asked.inputs)
     chunked = await chunk_all(asked.inputs, asked.settings or settings.DEFAULT)
     return await respond(request, await run_beside(partial(_dump_chunks, chunked)))
 
@@ -86,6 +87,7 @@ async def infer_chunks(request: web.Request) -> web.StreamResponse:
     data = await body.required_bytes(request)
     request[PARAMETERS].reject_unknown()
     asked = await body.load(request, data, partial(_load, parser=_CHUNKED))
+    body.check_inputs(request, asked.inputs)
     endpoint = await find_endpoint(request)
     if requested not in (TaskType.ANY, endpoint.task_type):
         raise IncompatibleTaskType(requested=requested, stored=endpoint.task_type)

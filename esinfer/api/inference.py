@@ -96,6 +96,7 @@ async def _read(request: web.Request) -> Call:
         loaded = await _load(request, data, endpoint.task_type, from_url=False)
     if loaded is None:
         raise UnsupportedTask(service=service.name, task_type=endpoint.task_type)
+    body.check_inputs(request, getattr(loaded, "inputs", ()))  # a chat has messages
     return Call(
         service=service,
         endpoint=endpoint,
