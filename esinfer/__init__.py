@@ -4,6 +4,7 @@ The path of ``POST /_inference/text_embedding/{id}``, a module a step::
 
     api/routes        the table: which function answers
     api/middleware    wraps it; settles media types, turns exceptions into bodies
+    api/guard         who calls, and whether they may
     api/inference     path, timeout, body bytes
     api/schemas       JSON to a request value, or 400
     endpoints         the stored endpoint

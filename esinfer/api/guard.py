@@ -19,22 +19,22 @@ from typing import TYPE_CHECKING
 from aiohttp import hdrs, web
 
 from esinfer.errors import Unauthorized
-from esinfer.security.credentials import Identity, Role
 
 if TYPE_CHECKING:
     from esinfer.security.authentication import Authenticator
+    from esinfer.security.credentials import Identity
 
 AUTHENTICATOR: web.AppKey[Authenticator] = web.AppKey("authenticator")
 """Absent where nobody is asked."""
-IDENTITY = web.RequestKey("identity", Identity)
+IDENTITY: web.RequestKey[Identity] = web.RequestKey("identity")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 OPEN_PATHS = frozenset({"/_esinfer/health", "/_esinfer/ready"})
 """What a load balancer asks, which has no credentials."""
 
-_LOOKING = frozenset({Role.READ, Role.MANAGE})
-_CHANGING = frozenset({Role.MANAGE})
+_LOOKING = frozenset({"read", "manage"})
+_CHANGING = frozenset({"manage"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Action:
     name: str
 
     @property
-    def roles(self) -> frozenset[Role]:
+    def roles(self) -> frozenset[str]:
         """Any of which allows it."""
         return _LOOKING if ":monitor/" in self.name else _CHANGING
 
