@@ -20,8 +20,16 @@ cli._application(sys.argv[1], load(None, {}, []))
 print(*sys.modules)
 """
 
-AT_NEED = {"numpy", "yaml", "tomllib", "esinfer.demo"}
-"""For the first text embedding, YAML body and configuration file; and what is a program itself."""
+AT_NEED = {
+    "numpy",
+    "yaml",
+    "tomllib",
+    "esinfer.demo",
+    "esinfer.tls",
+    "esinfer.security.credentials",
+}
+"""For the first text embedding, YAML body and configuration file, for TLS and for credentials; and
+what is a program itself."""
 
 FOR_TESTS = {"_pytest", "aioresponses", "aiohttp.test_utils", "hypothesis", "pytest", "unittest"}
 

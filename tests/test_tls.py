@@ -8,11 +8,14 @@ import ssl
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import trustme
-from cryptography.hazmat.primitives import serialization
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from elastic_transport import ConnectionError as Unreachable
 from elasticsearch import AsyncElasticsearch
 
@@ -43,7 +46,30 @@ def pem(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     (folder / "locked.key").write_bytes(locked)
     (folder / "junk.pem").write_text("no PEM")
+    write_weak(folder)
     return folder
+
+
+def write_weak(folder: Path) -> None:
+    """A certificate of a key that is too short for our days."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505 -- just that
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "weak")])
+    begin = datetime(2026, 1, 1, tzinfo=UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(begin)
+        .not_valid_after(begin + timedelta(days=3650))
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    (folder / "weak.crt").write_bytes(certificate.public_bytes(pem))
+    plain = serialization.NoEncryption()
+    form = serialization.PrivateFormat.PKCS8
+    (folder / "weak.key").write_bytes(key.private_bytes(pem, form, plain))
 
 
 @asynccontextmanager
@@ -167,6 +193,8 @@ NO_KEY = "the password is wrong, or the file is no PEM private key"
         ("server.crt", "other.key", "", "", "server.key {0}/other.key: the key does not belong to"),
         ("server.crt", "locked.key", "no", "", f"server.key {{}}/locked.key: {NO_KEY}"),
         ("server.crt", "locked.key", "", "", f"server.key {{}}/locked.key: {NO_KEY}"),
+        ("server.crt", "locked.key", "x" * 2000, "", f"server.key {{}}/locked.key: {NO_KEY}"),
+        ("weak.crt", "weak.key", "", "", "server.certificate {}/weak.crt: too weak for OpenSSL"),
         ("server.crt", "junk.pem", "", "", f"server.key {{}}/junk.pem: {NO_KEY}"),
         ("junk.pem", "server.key", "", "", "server.certificate {}/junk.pem: no certificates in"),
         ("server.crt", "server.key", "", "junk.pem", "server.client_ca {}/junk.pem: no certific"),
@@ -195,6 +223,23 @@ def test_files_that_will_not_do_are_named(
 def test_a_key_without_a_certificate_is_no_way_to_serve_http(files: dict[str, str]) -> None:
     with pytest.raises(TlsFileError, match=r"need a server\.certificate"):
         make_context(TlsFiles(certificate="", **files))
+
+
+@pytest.mark.parametrize("command", ["serve", "mock"])
+async def test_a_credentials_file_that_is_not_there_is_exit_status_2(
+    tmp_path: Path, command: str
+) -> None:
+    file = tmp_path / "none.toml"
+    child = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "esinfer", command, "--set", f"security.credentials={file}"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        cwd=ROOT,
+    )
+    async with asyncio.timeout(30):
+        out, err = await child.communicate()
+    line = f"esinfer: {file}: cannot read the file: No such file or directory\n"
+    assert (child.returncode, out, err.decode()) == (2, b"", line)
 
 
 async def test_wrong_files_are_one_line_and_exit_status_2(pem: Path) -> None:

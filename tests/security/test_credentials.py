@@ -79,6 +79,12 @@ def test_what_is_no_password_hash_is_refused(text: str) -> None:
         read_password_hash(text)
 
 
+@pytest.mark.parametrize("text", ["", "sha256", "sha256$AAAA", "sha256$?", "md5$" + "A" * 43 + "="])
+def test_what_is_no_key_hash_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r".*"):
+        read_key_hash(text)
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
