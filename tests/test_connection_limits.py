@@ -183,7 +183,7 @@ async def test_the_twin_has_the_limits_too() -> None:
 
 
 async def test_too_many_headers_are_a_400() -> None:
-    async with listening(server(headers=20)) as address:
+    async with listening(server(headers=20, receive_timeout=5.0)) as address:
         assert b" 200 OK" in await talk(address, head("GET", "/", "X: a"))
         answer = await talk(address, head("GET", "/", *(f"X-{n}: a" for n in range(40))))
     assert b" 400 Bad Request" in answer
@@ -191,7 +191,7 @@ async def test_too_many_headers_are_a_400() -> None:
 
 
 async def test_headers_that_are_too_long_together_are_a_400() -> None:
-    async with listening(server()) as address:
+    async with listening(server(receive_timeout=5.0)) as address:
         few = head("GET", "/", *(f"X-{n}: {'a' * 1000}" for n in range(15)))
         assert b" 200 OK" in await talk(address, few)
         answer = await talk(address, head("GET", "/", *(f"X-{n}: {'a' * 1000}" for n in range(17))))
