@@ -7,6 +7,7 @@ import os
 from codecs import BOM_UTF8
 from collections.abc import AsyncIterator, Callable
 from functools import partial
+from pathlib import Path
 
 from aiohttp import web
 
@@ -22,6 +23,9 @@ from esinfer.inference import Inference, RetryPolicy
 from esinfer.lifecycle import Lifecycle
 from esinfer.limits import RateLimits
 from esinfer.region_policy import RegionPolicies
+from esinfer.replay.player import ReplayTransport
+from esinfer.replay.recorder import RecordingTransport, RecordMode
+from esinfer.replay.recording import DEFAULT_NAME, Recording
 from esinfer.services.registry import ServiceRegistry
 from esinfer.services.stored import EndpointCodec
 from esinfer.stores.opening import StoreSettings, open_store
@@ -157,14 +161,38 @@ def _inference(
         )
         if upstreams is not None:
             limit = settings.max_response_size
-            _join(app, config, TwinTransport(upstreams, max_response_size=limit))
+            twin = TwinTransport(upstreams, max_response_size=limit)
+            _join(app, config, replaying(config, twin))
             yield
             return
         async with make_session(http) as session:
-            _join(app, config, HttpTransport(session, http))
+            _join(app, config, recording(config, HttpTransport(session, http)))
             yield
 
     return context
+
+
+def recording(config: Config, http: Transport, name: str = DEFAULT_NAME) -> Transport:
+    """What ``serve`` sends through; with a directory to record in, under ``name`` there.
+
+    Raises RecordingError for what it cannot read or write.
+    """
+    if not config.replay.record:
+        return http
+    record = Recording(Path(config.replay.record), name)
+    return RecordingTransport(http, record, RecordMode(config.replay.record_mode))
+
+
+def replaying(config: Config, twin: Transport, name: str = DEFAULT_NAME) -> Transport:
+    """What ``mock`` sends through; with recordings, what is under ``name`` there answers.
+
+    Raises RecordingError for what it cannot read.
+    """
+    if not config.replay.play:
+        return twin
+    falls_back = config.replay.on_miss == "twin"
+    record = Recording(Path(config.replay.play), name)
+    return ReplayTransport(record, fallback=twin if falls_back else None)
 
 
 def _join(app: web.Application, config: Config, transport: Transport) -> None:

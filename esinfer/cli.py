@@ -105,6 +105,7 @@ def _parser() -> _Parser:
         _add_server_options(command, port)
         if name != "serve":
             _add_profile(command)
+        _add_replay_options(command, name)
         defaults: dict[str, object] = {"server.port": port, **own}
         command.set_defaults(parser=command, run=_run_server, defaults=defaults)
     command = commands.add_parser(
@@ -150,12 +151,44 @@ def _add_profile(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_replay_options(parser: argparse.ArgumentParser, command: str) -> None:
+    """Those of ``[replay]``; each is called as its destination says."""
+    if command == "serve":
+        parser.add_argument(
+            "--record",
+            metavar="DIR",
+            dest="replay.record",
+            help="record exchanges with upstreams in this directory (default: do not)",
+        )
+        parser.add_argument(
+            "--record-mode",
+            choices=("once", "new", "all", "none"),
+            dest="replay.record_mode",
+            help="call upstreams and record: once, if there is no file yet; new, what the file"
+            " lacks; all; or none, the file alone answers (default: once)",
+        )
+    elif command == "mock":
+        parser.add_argument(
+            "--replay",
+            metavar="DIR",
+            dest="replay.play",
+            help="answer from the recordings in this directory (default: the twin answers)",
+        )
+        parser.add_argument(
+            "--on-miss",
+            choices=("error", "twin"),
+            dest="replay.on_miss",
+            help="what answers a request that was not recorded (default: error)",
+        )
+
+
 def _config(args: argparse.Namespace, environ: Mapping[str, str]) -> Config:
     options = {
         "server.host": args.host,
         "server.port": args.port,
         "logging.format": args.log_format,
         "twin.profile": getattr(args, "profile", None),
+        **{name: value for name, value in vars(args).items() if name.startswith("replay.")},
     }
     given = [f"{name}={value}" for name, value in options.items() if value is not None]
     return load(args.conf, environ, [*args.set, *given], args.defaults)
@@ -167,12 +200,13 @@ def _run_server(args: argparse.Namespace) -> int:
 
     import asyncio  # noqa: PLC0415 -- heavy, as below
 
+    from esinfer.replay.problems import RecordingError  # noqa: PLC0415
     from esinfer.serving import ListenError  # noqa: PLC0415
     from esinfer.stores.errors import StoreError  # noqa: PLC0415
 
     try:
         asyncio.run(_serve(args.command, config))
-    except (ListenError, StoreError) as error:
+    except (ListenError, StoreError, RecordingError) as error:
         return _refuse(error)
     _leave_unfinished()
     return 0

@@ -202,6 +202,38 @@ class TwinConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayConfig:
+    """Recordings of exchanges with upstreams."""
+
+    record: str = text(
+        "",
+        "Directory in which `serve` records exchanges; empty for none. --record wins.",
+        expected='a directory such as "tests/recordings"',
+        pattern=r"[^\x00-\x1f\x7f]*",
+    )
+    record_mode: str = choice(
+        "once",
+        'When to record: "once" if there is no file yet, "new" what it lacks, "all", or "none".',
+        "once",
+        "new",
+        "all",
+        "none",
+    )
+    play: str = text(
+        "",
+        "Directory of recordings from which `mock` answers; empty for none. --replay wins.",
+        expected='a directory such as "tests/recordings"',
+        pattern=r"[^\x00-\x1f\x7f]*",
+    )
+    on_miss: str = choice(
+        "error",
+        'What answers a request that `mock` has no recording of: an "error" or the "twin".',
+        "error",
+        "twin",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoggingConfig:
     """What is written to standard error."""
 
@@ -227,6 +259,7 @@ class Config:
     inference: InferenceConfig = InferenceConfig()
     store: StoreConfig = StoreConfig()
     twin: TwinConfig = TwinConfig()
+    replay: ReplayConfig = ReplayConfig()
     logging: LoggingConfig = LoggingConfig()
 
 

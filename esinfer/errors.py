@@ -327,6 +327,31 @@ class StoreUnavailable(StatusException):
     template = "The store of inference endpoints is not available"
 
 
+class NotRecorded(StatusException):
+    """A request that only a recording may answer, which does not have it."""
+
+    status = 501
+    retry = Retry.NO
+    template = (
+        "No answer is recorded in [{path}] for the request from inference entity id"
+        " [{inference_id}]: {nearest}"
+    )
+
+
+class RecordingEnds(StatusException):
+    """Whoever recorded a stream read it no further."""
+
+    status = 501
+    retry = Retry.NO
+    template = "The recorded stream ends here: it was left before its end when it was recorded"
+
+
+class RecordingFailed(StatusException):
+    """What was to be recorded could not be."""
+
+    retry = Retry.NO
+
+
 class MoreThanOneInput(StatusException):
     template = "{provider} completions only accepts 1 input"
 

@@ -40,7 +40,7 @@ LAYERS = (
     ("inference",),
     ("lifecycle", "chunked"),
     ("api",),
-    ("serving", "twin"),
+    ("serving", "twin", "replay"),
     ("app",),
     ("chunk_command", "demo", "testing"),
     ("cli",),
