@@ -20,10 +20,11 @@ _SHORTEST: Final = 8
 """A secret shorter than this may stand in a text by chance; ``errors.mask`` has the same bound."""
 _TOKEN: Final = re.compile(r"hf_[A-Za-z0-9]{16,}")
 _SECRET_NAME: Final = re.compile(
-    r".*(token|key|secret|passw|auth|credential|signature).*|sig|pwd", re.IGNORECASE
+    r".*(token|key|secret|password|passwd|credentials?|signature|authorization|auth)|sig|pwd",
+    re.IGNORECASE,
 )
 """Headers and parameters whose value is a secret."""
-_USER: Final = re.compile(r"(?<=//)([^/?#]*)@")
+_USER: Final = re.compile(r"^([^/?#]*//)([^/?#]*)@")
 _PARAMETER: Final = re.compile(r"(?<=[?&;])([^=&;#]+)=([^&;#]*)")
 
 
@@ -48,7 +49,7 @@ class Mask:
 
     def url(self, url: str) -> str:
         """The url without user, fragment and the values of secret parameters."""
-        bare = _USER.sub("", url.partition("#")[0], count=1)
+        bare = _USER.sub(r"\1", url.partition("#")[0])
         return self.text(_PARAMETER.sub(_mask_parameter, bare))
 
 
@@ -64,7 +65,7 @@ def _secrets(request: UpstreamRequest) -> Iterator[str]:
             yield value.rpartition(" ")[2]
     user = _USER.search(request.url)
     if user is not None:
-        yield from user[1].split(":")
+        yield from user[2].split(":")
     for name, value in _PARAMETER.findall(request.url):
         if _SECRET_NAME.fullmatch(unquote(name)):
             yield value

@@ -22,6 +22,8 @@ _COMPARED: Final = 400
 _CANDIDATES: Final = 2000
 _FINALISTS: Final = 20
 _MOST_DIFFERENCES: Final = 4
+_SUMMED: Final = 8
+"""Leaves of a request that a message shows."""
 _WEIGHTS: Final[Mapping[str, float]] = {"task_type": 8.0, "url": 2.0}
 _NOTHING: Final = object()
 
@@ -96,11 +98,24 @@ def _say(path: str, asked: object, recorded: object) -> str:
         return f"[{path}]: {_show(asked)} was asked, nothing is recorded"
     if asked is _NOTHING:
         return f"[{path}]: nothing was asked, {_show(recorded)} is recorded"
+    if isinstance(asked, str) and isinstance(recorded, str):
+        asked, recorded = _where_they_part(asked, recorded)
     return f"[{path}]: {_show(asked)} was asked, {_show(recorded)} is recorded"
 
 
+def _where_they_part(one: str, two: str) -> tuple[str, str]:
+    """Two texts without most of a long beginning that both have."""
+    pairs = enumerate(zip(one, two, strict=False))
+    common = next((at for at, (left, right) in pairs if left != right), min(len(one), len(two)))
+    if common < _SHOWN // 2:
+        return one, two
+    start = common - _SHOWN // 4
+    return f"...{one[start:]}", f"...{two[start:]}"
+
+
 def _summary(asked: Leaves) -> str:
-    return ", ".join(f"[{path}] {_show(value)}" for path, value in asked.items())
+    shown = [f"[{path}] {_show(value)}" for path, value in asked.items()]
+    return ", ".join(shown if len(shown) <= _SUMMED else [*shown[:_SUMMED], "..."])
 
 
 def _show(value: object) -> str:
