@@ -23,9 +23,7 @@ from esinfer.inference import Inference, RetryPolicy
 from esinfer.lifecycle import Lifecycle
 from esinfer.limits import RateLimits
 from esinfer.region_policy import RegionPolicies
-from esinfer.replay.player import ReplayTransport
-from esinfer.replay.recorder import RecordingTransport, RecordMode
-from esinfer.replay.recording import DEFAULT_NAME, Recording
+from esinfer.replay import DEFAULT_NAME
 from esinfer.services.registry import ServiceRegistry
 from esinfer.services.stored import EndpointCodec
 from esinfer.stores.opening import StoreSettings, open_store
@@ -179,6 +177,10 @@ def recording(config: Config, http: Transport, name: str = DEFAULT_NAME) -> Tran
     """
     if not config.replay.record:
         return http
+    # Here, and below, so that a start without recordings does not pay for them.
+    from esinfer.replay.recorder import RecordingTransport, RecordMode  # noqa: PLC0415
+    from esinfer.replay.recording import Recording  # noqa: PLC0415
+
     record = Recording(Path(config.replay.record), name)
     return RecordingTransport(http, record, RecordMode(config.replay.record_mode))
 
@@ -190,6 +192,9 @@ def replaying(config: Config, twin: Transport, name: str = DEFAULT_NAME) -> Tran
     """
     if not config.replay.play:
         return twin
+    from esinfer.replay.player import ReplayTransport  # noqa: PLC0415
+    from esinfer.replay.recording import Recording  # noqa: PLC0415
+
     falls_back = config.replay.on_miss == "twin"
     record = Recording(Path(config.replay.play), name)
     return ReplayTransport(record, fallback=twin if falls_back else None)

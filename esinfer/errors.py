@@ -347,9 +347,11 @@ class RecordingEnds(StatusException):
 
 
 class RecordingFailed(StatusException):
-    """What was to be recorded could not be."""
+    """The upstream answered, but the answer could not be written down."""
 
+    status = 500
     retry = Retry.NO
+    template = "The exchange cannot be recorded: {problem}"
 
 
 class MoreThanOneInput(StatusException):

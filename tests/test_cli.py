@@ -334,6 +334,30 @@ class TestOptions:
         cli.main(["twin", "--conf", str(conf)])
         assert served[0][1].server.port == 1
 
+    def test_what_is_recorded_and_replayed(self, served: list[tuple[str, Config]]) -> None:
+        assert cli.main(["serve", "--record", "made", "--record-mode", "new"]) == 0
+        assert cli.main(["mock", "--set=replay.play=x", "--replay=made", "--on-miss=twin"]) == 0
+        (_, recording), (_, replaying) = served
+        assert (recording.replay.record, recording.replay.record_mode) == ("made", "new")
+        assert (replaying.replay.play, replaying.replay.on_miss) == ("made", "twin")
+
+    @pytest.mark.parametrize("command", ["serve --replay", "mock --record", "twin --replay"])
+    def test_only_serve_records_and_only_mock_replays(
+        self, command: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.raises(SystemExit) as caught:
+            cli.main([*command.split(), "made"])
+        assert caught.value.code == 2
+        assert "unrecognized arguments" in capsys.readouterr().err
+
+    def test_a_recording_that_cannot_be_read_is_one_line_and_status_2(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert cli.main(["mock", "--port=0", "--replay", str(tmp_path / "none")]) == 2
+        assert capsys.readouterr().err == (
+            f"esinfer: {tmp_path}/none is not a directory of recordings\n"
+        )
+
     def test_version(self, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit) as caught:
             cli.main(["--version"])

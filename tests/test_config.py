@@ -108,11 +108,7 @@ class TestValues:
             for key in fields(getattr(Config(), section.name))
         }
         assert declared == {(name, key) for name, keys in SETTINGS.items() for key in keys}
-<<<<<<< HEAD
         assert ("server", "port") in declared
-=======
-        assert len(declared) == 30
->>>>>>> 3e3eec1 (Record exchanges of serve and replay them in mock)
 
 
 class TestFileErrors:
@@ -138,12 +134,7 @@ class TestFileErrors:
             ("[sever]\n", "[sever] is unknown; did you mean [server]?"),
             (
                 "[xyz]\n",
-                "[xyz] is unknown; did you mean "
-<<<<<<< HEAD
-                "[server] or [elasticsearch] or [inference] or [store] or [twin] or [logging]?",
-=======
-                "[server] or [elasticsearch] or [inference] or [twin] or [replay] or [logging]?",
->>>>>>> 3e3eec1 (Record exchanges of serve and replay them in mock)
+                f"[xyz] is unknown; did you mean {' or '.join(f'[{name}]' for name in SETTINGS)}?",
             ),
             ("port = 9200\n", "port is unknown; did you mean [server] port?"),
             ("xyz = 1\n", "xyz is unknown; the sections are server, elasticsearch, inference, "),
@@ -245,12 +236,7 @@ class TestTextErrors:
             (
                 "ESINFER_X__Y__Z",
                 "1",
-                "ESINFER_X__Y__Z is unknown; "
-<<<<<<< HEAD
-                "the sections are server, elasticsearch, inference, store, twin, logging",
-=======
-                "the sections are server, elasticsearch, inference, twin, replay, logging",
->>>>>>> 3e3eec1 (Record exchanges of serve and replay them in mock)
+                f"ESINFER_X__Y__Z is unknown; the sections are {', '.join(SETTINGS)}",
             ),
             (
                 "ESINFER_SERVER_PORT",
@@ -276,22 +262,12 @@ class TestTextErrors:
             (
                 "ESINFER_HOME",
                 "x",
-                "ESINFER_HOME is unknown; "
-<<<<<<< HEAD
-                "the sections are server, elasticsearch, inference, store, twin, logging",
-=======
-                "the sections are server, elasticsearch, inference, twin, replay, logging",
->>>>>>> 3e3eec1 (Record exchanges of serve and replay them in mock)
+                f"ESINFER_HOME is unknown; the sections are {', '.join(SETTINGS)}",
             ),
             (
                 "ESINFER_",
                 "x",
-                "ESINFER_ is unknown; "
-<<<<<<< HEAD
-                "the sections are server, elasticsearch, inference, store, twin, logging",
-=======
-                "the sections are server, elasticsearch, inference, twin, replay, logging",
->>>>>>> 3e3eec1 (Record exchanges of serve and replay them in mock)
+                f"ESINFER_ is unknown; the sections are {', '.join(SETTINGS)}",
             ),
             (
                 "ESINFER_SERVER__PORT",

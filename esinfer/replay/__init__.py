@@ -9,3 +9,5 @@ a batch apart and puts one together; ``answers`` and ``vectors`` are what is
 kept, ``runs`` the order in which one request was answered, ``nearest`` the
 words for a request that was never recorded.
 """
+
+DEFAULT_NAME = "default"  # of a recording, where nobody gave another

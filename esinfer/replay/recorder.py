@@ -122,7 +122,7 @@ class RecordingTransport:
         try:
             await run_beside(self._recording.save)
         except RecordingError as error:
-            raise RecordingFailed(reason=str(error)) from error
+            raise RecordingFailed(problem=str(error)) from error
 
     def _note(self, key: Key, recorded: Recorded) -> None:
         """Take down the next answer to a request."""

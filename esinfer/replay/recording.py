@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+from esinfer.replay import DEFAULT_NAME
 from esinfer.replay.asked import Key
 from esinfer.replay.layout import parse, render, render_entry
 from esinfer.replay.problems import RecordingError
 from esinfer.replay.runs import Runs
 
-DEFAULT_NAME: Final = "default"
 _LONGEST: Final = 200
 """Of a file's name without its ending; file systems take 255 bytes."""
 
