@@ -6,9 +6,9 @@ batch: with a key of its own it is found in batches of any size and order.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -28,8 +28,7 @@ _OF_BATCH: Final = frozenset({RETURN_TEXT, "top_n"})
 """Fields that change what is shown of a batch's answer, and no score."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Key:
+class Key(NamedTuple):
     """By what an answer is found: no secrets; ``request`` is JSON with sorted names."""
 
     url: str
@@ -68,6 +67,12 @@ def read_request(request: UpstreamRequest) -> Asked:
         returns_text=masked.get(RETURN_TEXT) is True,
         mask=mask,
     )
+
+
+def narrow(request: UpstreamRequest, texts: Sequence[str]) -> UpstreamRequest:
+    """The same request for a batch of other texts."""
+    body = orjson.loads(request.body) | {TEXTS[request.task_type]: list(texts)}
+    return replace(request, body=orjson.dumps(body))
 
 
 def canonical(document: object) -> str:

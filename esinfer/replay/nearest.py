@@ -19,7 +19,7 @@ _SHOWN: Final = 120
 """Characters of a value that a message shows."""
 _COMPARED: Final = 400
 """Characters of a text that are compared."""
-_CANDIDATES: Final = 2000
+_CANDIDATES: Final = 10_000
 _FINALISTS: Final = 20
 _MOST_DIFFERENCES: Final = 4
 _SUMMED: Final = 8

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 
 from esinfer.errors import NotRecorded, RecordingEnds
 from esinfer.replay.answers import Answer, ByText, Part
-from esinfer.replay.asked import Asked, Key, read_request
-from esinfer.replay.batches import join
+from esinfer.replay.asked import Asked, Key, narrow, read_request
+from esinfer.replay.batches import join, split
 from esinfer.replay.nearest import describe_miss
 from esinfer.replay.recording import Recording
 from esinfer.replay.runs import Runs
@@ -36,27 +38,33 @@ class Player:
         if isinstance(answer, Answer):
             self._played[asked.whole] += 1
             return answer
-        parts = self._parts(asked)
-        if not parts:
+        parts = self.known(asked)
+        if not parts or None in parts:
             return None
+        return Answer(status=200, chunks=(self.fill(asked, parts, ()),))
+
+    def known(self, asked: Asked) -> list[Part | None]:
+        """The next answer to each text of a batch, None where there is none.
+
+        A text that stands twice is asked for twice.
+        """
+        parts: list[Part | None] = []
+        times: Counter[Key] = Counter()
+        for key in asked.parts:
+            part = self._next(key, times[key])
+            parts.append(part if isinstance(part, Part) else None)
+            times[key] += 1
+        return parts
+
+    def fill(self, asked: Asked, known: Sequence[Part | None], others: Iterable[Part]) -> bytes:
+        """Play the known parts, with ``others`` in their order for the rest; the whole body."""
+        rest = iter(others)
         self._played.update((asked.whole, *asked.parts))
-        return Answer(status=200, chunks=(join(asked, parts),))
+        return join(asked, [next(rest) if part is None else part for part in known])
 
     def missing(self, asked: Asked) -> list[Key]:
         """The keys of a request that nothing was recorded for."""
         return [key for key in asked.parts or (asked.whole,) if key not in self.entries]
-
-    def _parts(self, asked: Asked) -> list[Part]:
-        """The next answer to each text, a text that stands twice counting twice; or none."""
-        parts: list[Part] = []
-        times: Counter[Key] = Counter()
-        for key in asked.parts:
-            part = self._next(key, times[key])
-            if not isinstance(part, Part):
-                return []
-            parts.append(part)
-            times[key] += 1
-        return parts
 
     def _next(self, key: Key, ahead: int) -> Answer | Part | ByText | None:
         runs = self.entries.get(key)
@@ -80,7 +88,7 @@ class ReplayTransport:
         if answer is not None:
             return respond(answer, request)
         if self._fallback is not None:
-            return await self._fallback.send(request)
+            return (await send_rest(self._player, self._fallback, asked, request)).response
         raise await self._miss(asked, request)
 
     @asynccontextmanager
@@ -97,6 +105,46 @@ class ReplayTransport:
 
     async def _miss(self, asked: Asked, request: UpstreamRequest) -> NotRecorded:
         return await explain_miss(self._player, asked, request, str(self._path))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """What another transport said where nothing was recorded.
+
+    ``parts`` are its answers to the texts of the batch ``asked``, those that
+    were sent; None if it did not answer text by text.
+    """
+
+    response: UpstreamResponse
+    asked: Asked
+    parts: list[Part] | None
+
+
+async def send_rest(
+    player: Player, transport: Transport, asked: Asked, request: UpstreamRequest
+) -> Sent:
+    """Have another transport answer what was not recorded: of a batch those texts alone.
+
+    So a text has the same answer in every batch.
+    """
+    known = player.known(asked)
+    if not any(known):
+        response = await transport.send(request)
+        return Sent(response=response, asked=asked, parts=_split(asked, response))
+    pairs = zip(asked.texts, known, strict=True)
+    rest = narrow(request, [text for text, part in pairs if part is None])
+    asked_rest = read_request(rest)
+    response = await transport.send(rest)
+    parts = _split(asked_rest, response)
+    if parts is not None:
+        response = UpstreamResponse(status=200, body=player.fill(asked, known, parts))
+    elif 200 <= response.status < 300:  # good, but no answer to the whole batch
+        response = await transport.send(request)
+    return Sent(response=response, asked=asked_rest, parts=parts)
+
+
+def _split(asked: Asked, response: UpstreamResponse) -> list[Part] | None:
+    return split(asked, response.body) if response.status == HTTPStatus.OK else None
 
 
 async def explain_miss(

@@ -7,16 +7,15 @@ answer whose reader gave up before it came is not recorded.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from enum import StrEnum
 from typing import Final
 
 from esinfer.errors import ElasticsearchError, NotRecorded, RecordingFailed
-from esinfer.replay.answers import Answer, ByText, Failure, Recorded, cut_events
+from esinfer.replay.answers import Answer, ByText, Failure, Part, Recorded, cut_events
 from esinfer.replay.asked import Asked, Key, read_request
-from esinfer.replay.batches import split
-from esinfer.replay.player import Player, explain_miss, respond, respond_stream
+from esinfer.replay.player import Player, explain_miss, respond, respond_stream, send_rest
 from esinfer.replay.problems import RecordingError
 from esinfer.replay.recording import Recording
 from esinfer.replay.runs import Runs
@@ -48,6 +47,7 @@ class RecordingTransport:
         self._records = mode in (RecordMode.NEW, RecordMode.ALL) or (
             mode is RecordMode.ONCE and not recording.exists
         )
+        self._mode = mode
         self._player = Player(known)
         self._fresh: dict[Key, Runs] = {}
         if self._records:
@@ -61,12 +61,16 @@ class RecordingTransport:
         if not self._records:
             raise await self._miss(asked, request)
         try:
-            response = await self._inner.send(request)
+            sent = await send_rest(self._player, self._inner, asked, request)
         except ElasticsearchError as error:
             await self._keep_failure(asked, error)
             raise
-        chunks = (asked.mask.body(response.body),)
-        await self._keep(asked, Answer(status=response.status, chunks=chunks), response.body)
+        response = sent.response
+        if sent.parts is not None:
+            await self._keep_parts(asked, sent.asked.parts, sent.parts)
+        else:
+            chunks = (asked.mask.body(response.body),)
+            await self._keep(asked, Answer(status=response.status, chunks=chunks))
         return response
 
     @asynccontextmanager
@@ -103,34 +107,37 @@ class RecordingTransport:
         return UpstreamStream(status=upstream.status, chunks=chunks)
 
     async def _miss(self, asked: Asked, request: UpstreamRequest) -> NotRecorded:
-        return await explain_miss(self._player, asked, request, str(self._recording.path))
+        error = await explain_miss(self._player, asked, request, str(self._recording.path))
+        error.reason += f"; it is not asked for in the record mode [{self._mode}]"
+        return error
 
     async def _keep_failure(self, asked: Asked, error: ElasticsearchError) -> None:
         failure = Failure.of(error)
         if failure is not None:
             await self._keep(asked, Answer(failure=failure))
 
-    async def _keep(self, asked: Asked, answer: Answer, body: bytes = b"") -> None:
-        """Note an answer, in parts if it can be, and write it down."""
-        parts = split(asked, body) if answer.status == 200 else None
-        if parts is None:
-            self._note(asked.whole, answer)
-        else:
-            self._note(asked.whole, ByText())
-            for key, part in zip(asked.parts, parts, strict=True):
-                self._note(key, part)
+    async def _keep(self, asked: Asked, answer: Answer) -> None:
+        """Write down the next answer to a request."""
+        self._note(asked.whole, answer)
+        await self._save()
+
+    async def _keep_parts(self, asked: Asked, keys: Sequence[Key], parts: Sequence[Part]) -> None:
+        """Write down the next answer to each text that was sent."""
+        self._note(asked.whole, ByText())
+        for key, part in zip(keys, parts, strict=True):
+            self._note(key, part)
+        await self._save()
+
+    def _note(self, key: Key, recorded: Recorded) -> None:
+        runs = self._fresh.setdefault(key, Runs())
+        runs.add(recorded)
+        self._recording.note(key, runs)
+
+    async def _save(self) -> None:
         try:
             await run_beside(self._recording.save)
         except RecordingError as error:
             raise RecordingFailed(problem=str(error)) from error
-
-    def _note(self, key: Key, recorded: Recorded) -> None:
-        """Take down the next answer to a request."""
-        if key in self._player.entries:
-            return  # recorded before, as one text of a batch of which another was new
-        runs = self._fresh.setdefault(key, Runs())
-        runs.add(recorded)
-        self._recording.note(key, runs)
 
 
 _DONE: Final = re.compile(rb"(?:^|[\r\n])data: ?\[done\] *[\r\n]", re.IGNORECASE)

@@ -83,12 +83,32 @@ async def test_new_keeps_what_a_batch_shares_with_an_older_one(
     upstream.answers(vectors([0.5]))
     await embed(first, "a")
     client = await recording(loose, upstream, "new")
-    upstream.answers(vectors([0.75], [0.125]))
+    upstream.answers(vectors([0.125], [0.25]), Answer(status=400))
 
-    assert await embed(client, "a", "b") == [[0.75], [0.125]]
+    assert await embed(client, "b", "a", "c") == [[0.125], [0.5], [0.25]]
+    assert await embed(client, "a", "d") == 400
 
+    assert [body["inputs"] for body in upstream.bodies] == [["b", "c"], ["d"]]
     mock = await replaying(loose, upstream)
-    assert await embed(mock, "b", "a") == [[0.125], [0.5]]
+    assert await embed(mock, "c", "a", "b") == [[0.25], [0.5], [0.125]]
+    assert await embed(mock, "a", "d") == 400
+
+
+async def test_new_asks_for_the_whole_batch_where_its_rest_gets_an_odd_answer(
+    loose: Kit, upstream: Upstream
+) -> None:
+    first = await recording(loose, upstream, "new")
+    upstream.answers(vectors([0.5]))
+    await embed(first, "a")
+    client = await recording(loose, upstream, "new")
+    upstream.answers(vectors([0.75], [0.75]), vectors([0.25], [0.125]))
+
+    assert await embed(client, "a", "b") == [[0.25], [0.125]]
+
+    assert [body["inputs"] for body in upstream.bodies] == [["b"], ["a", "b"]]
+    mock = await replaying(loose, upstream)
+    assert await embed(mock, "a", "b") == [[0.25], [0.125]]
+    assert await embed(mock, "a") == [[0.5]]
 
 
 async def test_all_asks_again_and_replaces(loose: Kit, upstream: Upstream) -> None:
@@ -125,6 +145,7 @@ async def test_a_miss_of_a_stream_is_the_same_error_in_serve(
     reply = await client("POST", "/_inference/completion/id/_stream", {"input": "a"})
     assert reply.status == 501
     assert "No answer is recorded in [" in reply.text
+    assert "; it is not asked for in the record mode [none]" in reply.text
 
 
 async def test_the_answers_to_one_request_come_in_their_order_and_the_last_repeats(
@@ -271,9 +292,10 @@ async def test_mock_may_leave_to_the_twin_what_was_not_recorded(
     mock = await replaying(loose, upstream, "replay.on_miss=twin", "twin.dimensions=8")
 
     assert await embed(mock, "a") == [[0.5]]
-    others = await embed(mock, "b")
+    others = await embed(mock, "b", "c")
     assert isinstance(others, list)
-    assert len(others[0]) == 8
+    assert [len(vector) for vector in others] == [8, 8]
+    assert await embed(mock, "c", "a", "b") == [others[1], [0.5], others[0]]
     completion = "/_inference/completion/completion/_stream"
     await loose.create(mock, "completion")
     assert (await mock("POST", completion, {"input": "a"})).status == 200
