@@ -170,7 +170,8 @@ class _Tape:
                 tail = tail[-_LONGEST_DONE:]
                 yield chunk
         except ElasticsearchError as error:
-            await self._end(Failure.of(error))
+            failure = Failure.of(error)
+            await self._end(failure, left=failure is None)
             raise
         await self._end()
 

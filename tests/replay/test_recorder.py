@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from esinfer.app import make_upstreams, recording, replaying
 from esinfer.config import Config, ReplayConfig
+from esinfer.errors import IllegalState
+from esinfer.replay import answers
 from esinfer.replay.problems import RecordingError
+from esinfer.replay.recorder import RecordingTransport, RecordMode
 from esinfer.replay.recording import Recording
 from esinfer.tasks import TaskType
 from esinfer.twin.transport import TwinTransport
-from esinfer.upstream import UpstreamRequest
+from esinfer.upstream import UpstreamRequest, UpstreamResponse, UpstreamStream
 from tests.conftest import Answer, Upstream, create, envelope
 from tests.replay.conftest import Kit
 
@@ -102,6 +107,83 @@ async def test_without_a_directory_nothing_stands_between() -> None:
     twin = TwinTransport(make_upstreams(Config()))
     assert recording(Config(), twin) is twin
     assert replaying(Config(), twin) is twin
+
+
+class Slow:
+    """A transport whose stream begins and does not go on."""
+
+    def __init__(self) -> None:
+        self.began = asyncio.Event()
+
+    async def send(self, _request: UpstreamRequest) -> UpstreamResponse:
+        self.began.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    @asynccontextmanager
+    async def stream(self, _request: UpstreamRequest) -> AsyncIterator[UpstreamStream]:
+        yield UpstreamStream(status=200, chunks=self.chunks())
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        yield b"data: 1\n\n"
+        self.began.set()
+        await asyncio.Event().wait()
+
+
+async def test_a_stream_whose_reader_is_cancelled_is_kept_as_left(tmp_path: Path) -> None:
+    kept, slow = Recording(tmp_path), Slow()
+    transport = RecordingTransport(slow, kept, RecordMode.NEW)
+
+    async def read() -> None:
+        async with transport.stream(embedding("a")) as stream:
+            async for _ in stream.chunks:
+                pass
+
+    reading = asyncio.create_task(read())
+    await slow.began.wait()
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+
+    (runs,) = kept.load().values()
+    left = answers.Answer(status=200, chunks=(b"data: 1\n\n",), streamed=True, left=True)
+    assert runs.at(0) == left
+
+
+async def test_an_answer_that_nobody_waited_for_is_not_recorded(tmp_path: Path) -> None:
+    kept, slow = Recording(tmp_path), Slow()
+    transport = RecordingTransport(slow, kept, RecordMode.NEW)
+    sending = asyncio.create_task(transport.send(embedding("a")))
+    await slow.began.wait()
+    sending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sending
+    assert kept.load() == {}
+
+
+class Defective(Slow):
+    """A transport that fails as none does."""
+
+    async def send(self, _request: UpstreamRequest) -> UpstreamResponse:
+        raise IllegalState(reason="a defect")
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        yield b"data: 1\n\n"
+        raise IllegalState(reason="a defect")
+
+
+async def test_what_is_no_failure_of_a_transport_is_not_recorded_as_one(tmp_path: Path) -> None:
+    kept = Recording(tmp_path)
+    transport = RecordingTransport(Defective(), kept, RecordMode.NEW)
+    with pytest.raises(IllegalState):
+        await transport.send(embedding("a"))
+    assert kept.load() == {}
+    async with transport.stream(embedding("a")) as stream:
+        assert await anext(stream.chunks) == b"data: 1\n\n"
+        with pytest.raises(IllegalState):
+            await anext(stream.chunks)
+    (runs,) = kept.load().values()
+    assert answers.to_wire(runs.at(0)) == {"status": 200, "events": ["data: 1\n\n"], "left": True}
 
 
 async def test_a_body_that_is_no_json_is_asked_for_as_it_is(tmp_path: Path) -> None:

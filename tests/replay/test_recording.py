@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -116,6 +118,21 @@ def test_a_file_that_was_broken_meanwhile_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match=r"default\.json, line 1: not valid JSON"):
         recording.save()
     assert [path.read_text() for path in tmp_path.iterdir()] == ["<<<<<<<"]
+
+
+def test_a_file_that_cannot_be_put_in_place_leaves_nothing_beside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def replace(_path: Path, _target: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "replace", replace)
+    recording = Recording(tmp_path)
+    recording.note(key("a"), runs(1.0))
+    with pytest.raises(RecordingError) as caught:
+        recording.save()
+    assert str(caught.value) == f"cannot write {recording.path}: No space left on device"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:

@@ -64,6 +64,17 @@ async def test_the_attempts_before_a_stream_are_recorded_too(kit: Kit, twin: Cli
     assert (await chat(mock)).raw == recorded.raw
 
 
+async def test_serve_replays_a_stream_that_it_recorded_before(kit: Kit, twin: Client) -> None:
+    first = await kit.record("once")
+    await kit.create(first, "chat_completion")
+    recorded = await chat(first)
+    server = await kit.record("once")
+    await kit.create(server, "chat_completion")
+    await fault(twin, {"kind": "backend"})
+    replayed = await chat(server)
+    assert (replayed.status, replayed.raw) == (200, recorded.raw)
+
+
 async def test_events_stand_one_by_one_as_they_came(kit: Kit, upstream: Upstream) -> None:
     events = ['data: {"a":1}\r\n\r\n', ": a comment\n\n", "event: x\ndata: y\r\r", "data: [DONE]\n"]
     client = await kit.record("new", SETTING)
