@@ -15,12 +15,14 @@ The path of ``POST /_inference/text_embedding/{id}``, a module a step::
     tasks             the result, in wire form
     api/responses     bytes to the caller
 
-``lifecycle`` creates, changes and removes endpoints; ``chunked`` cuts inputs
-into the chunks of ``chunking`` and runs an inference for each batch; ``app``
-joins the parts; ``twin`` stands in for Hugging Face. Imports run one way:
-app, api, lifecycle and chunked, inference, services and limits and upstream, endpoints,
-tasks, the formats (``object_parser``, ``json_reader``, ``java``, ``units``),
-``errors``.
+``lifecycle`` creates, changes and removes endpoints, ``stores`` keeps them;
+``chunked`` cuts inputs into the chunks of ``chunking`` and runs an inference
+for each batch; ``app`` joins the parts; ``twin`` stands in for Hugging Face,
+``replay`` records what the real one says and says it again; ``api/openapi``
+describes all routes. Imports run one way: app, api, lifecycle
+and chunked, inference, services and limits, upstream and stores, endpoints,
+tasks, the formats (``object_parser``, ``json_reader``, ``json_schema``,
+``java``, ``units``), ``errors``.
 """
 
 __version__ = "0.1.0"

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from codecs import BOM_UTF8
 from collections.abc import AsyncIterator, Callable
+from functools import partial
+from pathlib import Path
 
 from aiohttp import web
 
@@ -15,21 +19,27 @@ from esinfer.api.keys import ABOUT, INFERENCE, LIFECYCLE, REGION_POLICY, REGISTR
 from esinfer.api.middleware import elasticsearch, sign
 from esinfer.api.responses import EVENT_FORM, EventForm
 from esinfer.api.routes import add_routes
-from esinfer.api.upstreams import UPSTREAMS
-from esinfer.config import Config
-from esinfer.endpoints import MemoryStore
+from esinfer.api.upstreams import UPSTREAM_PARSER, UPSTREAMS
+from esinfer.config import Config, ConfigError
 from esinfer.inference import Inference, RetryPolicy
 from esinfer.lifecycle import Lifecycle
 from esinfer.limits import RateLimits
-from esinfer.region_policy import RegionPolicyStore
+from esinfer.region_policy import RegionPolicies
+from esinfer.replay import DEFAULT_NAME
 from esinfer.services.registry import ServiceRegistry
+from esinfer.services.stored import EndpointCodec
+from esinfer.stores.opening import StoreSettings, open_store
 from esinfer.twin.app import make_upstreams_app
-from esinfer.twin.control import Control
+from esinfer.twin.control import Control, UpstreamParser
+from esinfer.twin.embedders import choose_embedder
 from esinfer.twin.exchange_log import LogLimits
-from esinfer.twin.servers import make_server
+from esinfer.twin.profiles import check_task, make_server
 from esinfer.twin.transport import TwinTransport
 from esinfer.twin.upstreams import ServerSettings, Upstreams, UpstreamSettings
+from esinfer.twin.wheel import ModelNotInstalled
 from esinfer.upstream import HttpSettings, HttpTransport, Transport, make_session
+
+_LOGGER = logging.getLogger(__name__)
 
 
 def make_app(config: Config, mode: Mode = "serve") -> web.Application:
@@ -49,12 +59,12 @@ def make_app(config: Config, mode: Mode = "serve") -> web.Application:
     )
     app[WHOLE_CHAT] = _at_least(config.elasticsearch.version, _WHOLE_CHAT_SINCE)
     app[EVENT_FORM] = EventForm(BOM_UTF8 if config.elasticsearch.event_byte_order_mark else b"")
-    app[STORE] = MemoryStore()
-    app[REGION_POLICY] = RegionPolicyStore()
     app[REGISTRY] = ServiceRegistry()
+    app[UPSTREAM_PARSER] = UpstreamParser()
     app.on_response_prepare.append(sign)
     _add_guard(app, config.security.credentials)
     upstreams = _add_upstreams(app, config) if mode == "mock" else None
+    app.cleanup_ctx.append(_store(config, mode))
     app.cleanup_ctx.append(_inference(config, upstreams))
     add_routes(app)
     return app
@@ -87,8 +97,12 @@ def make_twin(config: Config) -> web.Application:
 
 def make_upstreams(config: Config) -> Upstreams:
     """A twin's upstreams as they are at the start; whoever makes some has them alone."""
+    try:
+        embedder = choose_embedder(config.twin.model)
+    except ModelNotInstalled as error:
+        raise ConfigError(f"twin.model is {config.twin.model}, but {error}") from error
     return Upstreams(
-        make_server,
+        partial(make_server, embedder=embedder),
         default=_start(config),
         limits=LogLimits(
             entries=config.twin.log_entries,
@@ -99,11 +113,19 @@ def make_upstreams(config: Config) -> Upstreams:
 
 
 def _start(config: Config) -> UpstreamSettings:
+    """The upstream as configured; ConfigError if the profile has no such task."""
+    twin = config.twin
+    try:
+        check_task(twin.profile, twin.task or None)
+    except ValueError as error:
+        raise ConfigError(f"twin: {error}") from error
     return UpstreamSettings(
         server=ServerSettings(
-            dimensions=config.twin.dimensions,
-            model=config.twin.model_id,
-            api_key=config.twin.api_key or None,
+            profile=twin.profile,
+            task=twin.task or None,
+            dimensions=twin.dimensions or None,
+            model=twin.model_id,
+            api_key=twin.api_key or None,
         )
     )
 
@@ -118,6 +140,24 @@ def _add_upstreams(app: web.Application, config: Config) -> Upstreams:
 
     app.on_shutdown.append(stop_waiting)
     return upstreams
+
+
+def _store(config: Config, mode: Mode) -> Callable[[web.Application], AsyncIterator[None]]:
+    """Where endpoints are kept, open while the server runs; StoreError keeps it from starting."""
+    store = config.store
+    settings = StoreSettings(
+        kind=store.kind, path=store.path, url=store.url, key=store.key, key_file=store.key_file
+    )
+
+    async def context(app: web.Application) -> AsyncIterator[None]:
+        async with open_store(settings, EndpointCodec(app[REGISTRY]), os.environ) as opened:
+            app[STORE] = opened.endpoints
+            app[REGION_POLICY] = RegionPolicies(opened.region_policy)
+            if mode == "serve" and settings.kind == "memory":
+                _LOGGER.info("endpoints are gone when the server stops: store.kind is memory")
+            yield
+
+    return context
 
 
 def _inference(
@@ -136,14 +176,45 @@ def _inference(
         )
         if upstreams is not None:
             limit = settings.max_response_size
-            _join(app, config, TwinTransport(upstreams, max_response_size=limit))
+            twin = TwinTransport(upstreams, max_response_size=limit)
+            _join(app, config, replaying(config, twin))
             yield
             return
         async with make_session(http) as session:
-            _join(app, config, HttpTransport(session, http))
+            _join(app, config, recording(config, HttpTransport(session, http)))
             yield
 
     return context
+
+
+def recording(config: Config, http: Transport, name: str = DEFAULT_NAME) -> Transport:
+    """What ``serve`` sends through; with a directory to record in, under ``name`` there.
+
+    Raises RecordingError for what it cannot read or write.
+    """
+    if not config.replay.record:
+        return http
+    # Here, and below, so that a start without recordings does not pay for them.
+    from esinfer.replay.recorder import RecordingTransport, RecordMode  # noqa: PLC0415
+    from esinfer.replay.recording import Recording  # noqa: PLC0415
+
+    record = Recording(Path(config.replay.record), name)
+    return RecordingTransport(http, record, RecordMode(config.replay.record_mode))
+
+
+def replaying(config: Config, twin: Transport, name: str = DEFAULT_NAME) -> Transport:
+    """What ``mock`` sends through; with recordings, what is under ``name`` there answers.
+
+    Raises RecordingError for what it cannot read.
+    """
+    if not config.replay.play:
+        return twin
+    from esinfer.replay.player import ReplayTransport  # noqa: PLC0415
+    from esinfer.replay.recording import Recording  # noqa: PLC0415
+
+    falls_back = config.replay.on_miss == "twin"
+    record = Recording(Path(config.replay.play), name)
+    return ReplayTransport(record, fallback=twin if falls_back else None)
 
 
 def _join(app: web.Application, config: Config, transport: Transport) -> None:

@@ -157,6 +157,41 @@ class InferenceConfig:
     )
 
 
+TWIN_PROFILES = ("tei-1.9", "tei-1.8", "toolkit", "serverless", "tgi", "elser", "vllm")
+"""The servers that the twin can imitate; a test compares them with ``twin.profiles``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreConfig:
+    """Where ``serve`` and ``mock`` keep endpoints and the region policy."""
+
+    kind: str = choice(
+        "memory",
+        '"memory", "sqlite" or "postgresql". Left out, `esinfer serve` takes "sqlite".',
+        "memory",
+        "sqlite",
+        "postgresql",
+    )
+    path: str = text(
+        "",
+        "SQLite file; empty is esinfer/endpoints.db in $XDG_DATA_HOME, else in ~/.local/share.",
+        expected='a file such as "/var/lib/esinfer/endpoints.db"',
+        pattern=r"[^\x00-\x1f\x7f]*",
+    )
+    url: str = secret(
+        "", 'PostgreSQL database, such as "postgresql://user:password@host:5432/database".'
+    )
+    key: str = secret(
+        "", "Key that encrypts stored secrets: 32 bytes in base64. Several: the first encrypts."
+    )
+    key_file: str = text(
+        "",
+        "File with such keys, one a line, in place of `key`.",
+        expected='a file such as "/etc/esinfer/keys"',
+        pattern=r"[^\x00-\x1f\x7f]*",
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpstreamConfig:
     """Which upstreams ``serve`` may call; link-local and metadata addresses need a listed CIDR."""
@@ -175,10 +210,33 @@ class UpstreamConfig:
 class TwinConfig:
     """The built-in stand-in for Hugging Face."""
 
-    dimensions: int = integer(384, "Numbers in a text embedding of the twin.", low=1, high=4096)
+    profile: str = choice(
+        "tei-1.9",
+        "Server that the twin imitates, one of those in the README; --profile wins.",
+        *TWIN_PROFILES,
+    )
+    task: str = text(
+        "",
+        "The one task of its model; empty is every one (tei) or the usual one (toolkit).",
+        expected='a task of the profile such as "sentence-similarity", or ""',
+        pattern="[a-z-]*",
+    )
+    model: str = choice(
+        "static",
+        'What makes vectors: "static", a table of tokens; "minilm", once installed; or "hash".',
+        "static",
+        "minilm",
+        "hash",
+    )
+    dimensions: int = integer(
+        0,
+        "Numbers in a text embedding of the twin; 0 is as many as the model has.",
+        low=0,
+        high=4096,
+    )
     model_id: str = text(
         "sentence-transformers/all-MiniLM-L6-v2",
-        "Name under which the twin reports its model.",
+        "Name of the twin's model; one that Elastic recommends has its dimensions and tokens.",
         expected='a model name such as "sentence-transformers/all-MiniLM-L6-v2"',
     )
     api_key: str = secret("", "Key that the twin asks of its callers; empty asks none.")
@@ -190,6 +248,38 @@ class TwinConfig:
     )
     log_size: int = size(
         "64mb", "Bytes that the log of an upstream takes; a size.", low="0b", high="2gb"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayConfig:
+    """Recordings of exchanges with upstreams."""
+
+    record: str = text(
+        "",
+        "Directory in which `serve` records exchanges; empty for none. --record wins.",
+        expected='a directory such as "tests/recordings"',
+        pattern=r"[^\x00-\x1f\x7f]*",
+    )
+    record_mode: str = choice(
+        "once",
+        'When to record: "once" if there is no file yet, "new" what it lacks, "all", or "none".',
+        "once",
+        "new",
+        "all",
+        "none",
+    )
+    play: str = text(
+        "",
+        "Directory of recordings from which `mock` answers; empty for none. --replay wins.",
+        expected='a directory such as "tests/recordings"',
+        pattern=r"[^\x00-\x1f\x7f]*",
+    )
+    on_miss: str = choice(
+        "error",
+        'What answers a request that `mock` has no recording of: an "error" or the "twin".',
+        "error",
+        "twin",
     )
 
 
@@ -219,7 +309,9 @@ class Config:
     elasticsearch: ElasticsearchConfig = ElasticsearchConfig()
     inference: InferenceConfig = InferenceConfig()
     upstream: UpstreamConfig = UpstreamConfig()
+    store: StoreConfig = StoreConfig()
     twin: TwinConfig = TwinConfig()
+    replay: ReplayConfig = ReplayConfig()
     logging: LoggingConfig = LoggingConfig()
 
 

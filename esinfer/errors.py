@@ -320,6 +320,52 @@ class NoTwin(StatusException):
     )
 
 
+class EndpointNotStored(StatusException):
+    status = 500
+    template = "Failed to store inference endpoint [{inference_id}]"
+
+
+class EndpointUnreadable(StatusException):
+    """What is stored under an id is no endpoint that this esinfer can read."""
+
+    status = 500
+    template = "Failed to read stored inference endpoint [{inference_id}]"
+
+
+class StoreUnavailable(StatusException):
+    """The store cannot be read or written now; whoever asks again later may be lucky."""
+
+    status = 503
+    template = "The store of inference endpoints is not available"
+
+
+class NotRecorded(StatusException):
+    """A request that only a recording may answer, which does not have it."""
+
+    status = 501
+    retry = Retry.NO
+    template = (
+        "No answer is recorded in [{path}] for the request from inference entity id"
+        " [{inference_id}]: {nearest}"
+    )
+
+
+class RecordingEnds(StatusException):
+    """Whoever recorded a stream read it no further."""
+
+    status = 501
+    retry = Retry.NO
+    template = "The recorded stream ends here: it was left before its end when it was recorded"
+
+
+class RecordingFailed(StatusException):
+    """The upstream answered, but the answer could not be written down."""
+
+    status = 500
+    retry = Retry.NO
+    template = "The exchange cannot be recorded: {problem}"
+
+
 class MoreThanOneInput(StatusException):
     template = "{provider} completions only accepts 1 input"
 

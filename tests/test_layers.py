@@ -19,6 +19,7 @@ LAYERS = (
         "java",
         "similar",
         "units",
+        "json_schema",
         "json_scanner",
         "sse",
         "logs",
@@ -41,7 +42,7 @@ LAYERS = (
     ("inference",),
     ("lifecycle", "chunked"),
     ("api",),
-    ("serving", "twin"),
+    ("serving", "twin", "replay"),
     ("app",),
     ("chunk_command", "hash_command", "demo", "testing"),
     ("cli",),
@@ -99,7 +100,15 @@ def test_configuration_and_twin_are_known_to_those_who_join_the_parts(path: Path
         assert not foreign & {"config", "twin"}
 
 
-CONTROL = {"errors", "json_reader", "nested_parser", "object_parser", "similar", "units"}
+CONTROL = {
+    "errors",
+    "json_reader",
+    "json_schema",
+    "nested_parser",
+    "object_parser",
+    "similar",
+    "units",
+}
 """What reads the bodies of the twin's control plane, and words its refusals."""
 
 JOINTS = {

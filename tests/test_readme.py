@@ -11,6 +11,7 @@ import pytest
 
 from esinfer.services.registry import SERVICES
 from esinfer.tasks import TaskType
+from esinfer.twin.profiles import PROFILES
 from tests.conftest import Client
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
@@ -37,6 +38,22 @@ def test_the_table_of_services_is_the_registry() -> None:
 def test_the_table_names_task_types_only() -> None:
     for cells in table_of_services().values():
         assert set(cells) <= {str(task_type) for task_type in TaskType}
+
+
+def section(heading: str) -> str:
+    """The text under the one heading that holds these words."""
+    (found,) = [part for part in re.split(r"(?m)^#+ ", README) if heading in part.split("\n")[0]]
+    return found
+
+
+def test_the_table_of_profiles_is_the_twins() -> None:
+    """Each with its tasks; the release before has the same, and a default is marked."""
+    rows = re.findall(r"(?m)^\| `([a-z0-9.-]+)` \| [^|]+ \|([^|]*)\|$", section("Running it"))
+    written = {name: re.findall(r"`([a-z-]+)`", tasks) for name, tasks in rows}
+    assert written.pop("tei-1.8") == []
+    assert written == {
+        name: list(profile.tasks) for name, profile in PROFILES.items() if name != "tei-1.8"
+    }
 
 
 def curl_lines() -> list[str]:

@@ -11,11 +11,12 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from esinfer.api.keys import REGION_POLICY
 from esinfer.app import make_app
 from esinfer.config import load
-from esinfer.region_policy import RegionPolicy, RegionPolicyStore
+from esinfer.region_policy import MemoryRegionPolicyStore, RegionPolicies, RegionPolicy
 from tests.api.parse_errors import Link, body, illegal, parse, refused
 from tests.conftest import Client, Reply, envelope, run_app
 
@@ -43,7 +44,11 @@ async def timed() -> AsyncIterator[Client]:
     start, step = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), timedelta(microseconds=1_001_400)
     moments = (start + n * step for n in count())
     app = make_app(load(None, {}, []))
-    app[REGION_POLICY] = RegionPolicyStore(lambda: next(moments))
+
+    async def set_clock(app: web.Application) -> None:
+        app[REGION_POLICY] = RegionPolicies(MemoryRegionPolicyStore(), lambda: next(moments))
+
+    app.on_startup.append(set_clock)
     async with run_app(app) as url, aiohttp.ClientSession() as session:
         yield Client(url, session)
 
@@ -146,9 +151,9 @@ async def test_of_many_deletes_one_finds_the_policy(timed: Client) -> None:
     assert sorted(reply.status for reply in replies) == [200] + 19 * [404]
 
 
-def test_without_a_clock_of_its_own_a_store_keeps_the_time_of_day() -> None:
+async def test_without_a_clock_of_their_own_policies_have_the_time_of_day() -> None:
     before = datetime.now(UTC)
-    stored = RegionPolicyStore().put(RegionPolicy())
+    stored = await RegionPolicies(MemoryRegionPolicyStore()).put(RegionPolicy())
     assert before <= stored.created_at <= datetime.now(UTC)
 
 

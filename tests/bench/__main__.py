@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import median
 from typing import NoReturn
 
-from tests.bench import chunking, scenarios, streaming
+from tests.bench import chunking, embedding, scenarios, streaming
 from tests.bench.load import CONNECTIONS, Client, Sample, choose_client
 from tests.bench.processes import BenchError
 from tests.bench.scenarios import Pair, Rounds
@@ -65,6 +65,7 @@ def _report(args: argparse.Namespace) -> Generator[str]:
     yield from streaming.report(4 * args.rounds)
     yield ""
     yield from chunking.report()
+    yield from embedding.report(args.seconds / 2, args.rounds)
     yield ""
     yield from _start(args)
 
