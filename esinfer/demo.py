@@ -1,8 +1,9 @@
 """The main job, once, printed: ``make demo`` or ``python -m esinfer.demo``.
 
 Starts ``esinfer mock`` on a free port in a process of its own, creates the
-endpoint of Elastic's documentation, embeds two sentences and stops. Uses the
-standard library alone, as any client could.
+endpoint of Elastic's documentation, embeds three sentences, one of them a
+paraphrase without a word of the first, and stops. Uses the standard library
+alone, as any client could.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ _CONFIGURATION = {
     },
 }
 _SENTENCES = (
-    "The quick brown fox jumps over the lazy dog",
-    "A lazy dog sleeps while the quick fox jumps",
+    "The film was terribly boring",
+    "That movie is really dull",
+    "My train leaves at noon",
 )
 
 
@@ -37,10 +39,14 @@ def main() -> int:
         _say(f"esinfer mock is listening on {url}. No packet leaves this machine.\n")
         _say("1. Create the inference endpoint of the documentation's example:\n")
         _call(url, "PUT", _ENDPOINT, _CONFIGURATION)
-        _say("2. Embed two sentences:\n")
+        _say("2. Embed a sentence, a paraphrase that shares no word with it, and another:\n")
         answer = _call(url, "POST", _ENDPOINT, {"input": _SENTENCES})
-        one, other = (item["embedding"] for item in answer["text_embedding"])
-        _say(f"Their cosine is {_cosine(one, other):.2f}: they share words.\n")
+        first, *others = (item["embedding"] for item in answer["text_embedding"])
+        _say(f'How near is what to "{_SENTENCES[0]}"?\n')
+        ranked = zip((_cosine(first, other) for other in others), _SENTENCES[1:], strict=True)
+        for cosine, sentence in sorted(ranked, reverse=True):
+            _say(f"  {cosine:.2f}  {sentence}")
+        _say("")
         _say("Now it is your turn: `make run`, then the curl lines of README.md.")
     return 0
 

@@ -1,7 +1,8 @@
 """Inference endpoints and where they are kept.
 
-``EndpointStore`` is what a durable store implements; ``MemoryStore`` keeps
-endpoints for the life of the process. Semantics: rest.md section 10.
+``EndpointStore`` is what the durable stores in ``stores`` implement;
+``MemoryStore`` keeps endpoints for the life of the process. Semantics: rest.md
+section 10.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Protocol
 
 from esinfer import java
 from esinfer.chunking.settings import ChunkingSettings
-from esinfer.errors import EndpointAlreadyExists
+from esinfer.errors import EndpointAlreadyExists, UpdateInProgress
 from esinfer.tasks import TaskType
 
 
@@ -141,8 +142,12 @@ class EndpointStore(Protocol):
     async def create(self, endpoint: InferenceEndpoint) -> None:
         """Store a new endpoint; EndpointAlreadyExists if its id is taken."""
 
-    async def replace(self, endpoint: InferenceEndpoint) -> bool:
-        """Store a changed endpoint; False, and nothing stored, if it is gone."""
+    async def replace(self, endpoint: InferenceEndpoint, *, stored: InferenceEndpoint) -> bool:
+        """Store a changed endpoint in place of ``stored``; False if that id is gone.
+
+        UpdateInProgress if another one is there by now: someone who shares the
+        store was faster, and what they were told is stored must stay so.
+        """
 
     async def delete(self, inference_id: str) -> bool:
         """Forget an endpoint; False if there was none."""
@@ -165,9 +170,12 @@ class MemoryStore:
             raise EndpointAlreadyExists(inference_id=endpoint.inference_id)
         self._endpoints[endpoint.inference_id] = endpoint
 
-    async def replace(self, endpoint: InferenceEndpoint) -> bool:
-        if endpoint.inference_id not in self._endpoints:
+    async def replace(self, endpoint: InferenceEndpoint, *, stored: InferenceEndpoint) -> bool:
+        current = self._endpoints.get(endpoint.inference_id)
+        if current is None:
             return False
+        if current != stored:
+            raise UpdateInProgress(inference_id=endpoint.inference_id)
         self._endpoints[endpoint.inference_id] = endpoint
         return True
 

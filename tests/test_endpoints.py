@@ -80,12 +80,12 @@ async def test_store_creates_once_and_replaces_only_what_is_there() -> None:
     store = MemoryStore()
     first, second = endpoint_with("k"), endpoint_with("k", per_minute=5)
     assert await store.get("id") is None
-    assert not await store.replace(first)
+    assert not await store.replace(second, stored=first)
     await store.create(first)
     with pytest.raises(EndpointAlreadyExists, match=r"^Inference endpoint \[id\] already exists$"):
         await store.create(second)
     assert await store.get("id") == first
-    assert await store.replace(second)
+    assert await store.replace(second, stored=first)
     assert await store.get("id") == second
     assert await store.delete("id")
     assert not await store.delete("id")

@@ -19,6 +19,7 @@ LAYERS = (
         "java",
         "similar",
         "units",
+        "json_schema",
         "json_scanner",
         "sse",
         "logs",
@@ -26,6 +27,8 @@ LAYERS = (
         "connection",
         "masking",
         "waits",
+        "tls",
+        "addresses",
     ),
     ("clock",),
     ("json_decoder",),
@@ -36,7 +39,7 @@ LAYERS = (
     ("tasks", "chat", "rerank"),
     ("merging",),
     ("chunking",),
-    ("endpoints", "region_policy"),
+    ("endpoints", "region_policy", "security"),
     ("limits", "upstream", "stores"),
     ("services",),
     ("attempts",),
@@ -45,9 +48,10 @@ LAYERS = (
     ("lifecycle", "chunked"),
     ("namespaces",),
     ("api",),
-    ("serving", "twin"),
+    ("serving", "twin", "replay"),
+    ("parts",),
     ("app",),
-    ("chunk_command", "demo", "testing"),
+    ("chunk_command", "hash_command", "demo", "testing"),
     ("cli",),
     ("__main__",),
 )
@@ -98,12 +102,20 @@ def test_module_imports_only_from_below_or_from_its_own_package(path: Path) -> N
 
 @pytest.mark.parametrize("path", FILES, ids=module_name)
 def test_configuration_and_twin_are_known_to_those_who_join_the_parts(path: Path) -> None:
-    if module_name(path) not in ("app", "cli") and parts(path)[0] != "testing":
+    if module_name(path) not in ("app", "parts", "cli") and parts(path)[0] != "testing":
         foreign = {name for name, *_ in ours(path)} - {parts(path)[0]}
         assert not foreign & {"config", "twin"}
 
 
-CONTROL = {"errors", "json_reader", "nested_parser", "object_parser", "similar", "units"}
+CONTROL = {
+    "errors",
+    "json_reader",
+    "json_schema",
+    "nested_parser",
+    "object_parser",
+    "similar",
+    "units",
+}
 """What reads the bodies of the twin's control plane, and words its refusals."""
 
 JOINTS = {

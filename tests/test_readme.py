@@ -11,6 +11,7 @@ import pytest
 
 from esinfer.services.registry import SERVICES
 from esinfer.tasks import TaskType
+from esinfer.twin.profiles import PROFILES
 from tests.conftest import Client
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
@@ -39,6 +40,22 @@ def test_the_table_names_task_types_only() -> None:
         assert set(cells) <= {str(task_type) for task_type in TaskType}
 
 
+def section(heading: str) -> str:
+    """The text under the one heading that holds these words."""
+    (found,) = [part for part in re.split(r"(?m)^#+ ", README) if heading in part.split("\n")[0]]
+    return found
+
+
+def test_the_table_of_profiles_is_the_twins() -> None:
+    """Each with its tasks; the release before has the same, and a default is marked."""
+    rows = re.findall(r"(?m)^\| `([a-z0-9.-]+)` \| [^|]+ \|([^|]*)\|$", section("Running it"))
+    written = {name: re.findall(r"`([a-z-]+)`", tasks) for name, tasks in rows}
+    assert written.pop("tei-1.8") == []
+    assert written == {
+        name: list(profile.tasks) for name, profile in PROFILES.items() if name != "tei-1.8"
+    }
+
+
 def curl_lines() -> list[str]:
     blocks = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
     commands = "\n".join(block for block in blocks if "curl" in block)
@@ -61,6 +78,6 @@ async def test_the_curl_lines_work_as_pasted(mock: Client) -> None:
         out, err = await process.communicate()
         assert (process.returncode, err) == (0, b""), line
         outputs.append(out.decode())
-    (typo,) = [output for output in outputs if '"error"' in output]
-    assert len(outputs) == 26
+    (typo,) = [output for output in outputs if re.match(r'\{\s*"error"', output)]
+    assert len(outputs) == len(re.findall(r"(?m)^curl ", README))
     assert "unknown field [inputs] did you mean [input]?" in typo

@@ -7,7 +7,7 @@ unpack; we do. Source: rest.md sections 2.1, 7.6 and 7.7.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -16,11 +16,14 @@ from aiohttp import hdrs, http_exceptions, web
 
 from esinfer.api.keys import NAMESPACE
 from esinfer.api.media import Form
+from esinfer.connection import RequestTooSlow
 from esinfer.errors import (
     BodyRequired,
     DecompressionError,
     MalformedHttp,
     PayloadTooLarge,
+    SlowRequest,
+    TooManyInputs,
     XContentParseError,
 )
 from esinfer.journal import CURRENT
@@ -30,6 +33,8 @@ from esinfer.threads import run_sized
 T = TypeVar("T")
 
 MAX_CONTENT_LENGTH = web.AppKey("max_content_length", int)
+MAX_INPUTS = web.AppKey("max_inputs", int)
+"""Most inputs of one request, 0 for any number."""
 HAS_BODY = web.RequestKey("has_body", bool)
 BODY_FORM = web.RequestKey("body_form", Form)
 
@@ -81,6 +86,8 @@ async def _receive(request: web.Request) -> bytes:
             return await request.read()
     except web.HTTPRequestEntityTooLarge as error:
         raise PayloadTooLarge from error
+    except RequestTooSlow as error:
+        raise SlowRequest from error
     except (ConnectionError, http_exceptions.HttpProcessingError, web.RequestPayloadError) as error:
         raise MalformedHttp(problem="the body breaks off") from error
 
@@ -114,6 +121,13 @@ async def required_bytes(request: web.Request) -> bytes:
     if not data:
         raise BodyRequired
     return data
+
+
+def check_inputs(request: web.Request, inputs: Sequence[object]) -> None:
+    """TooManyInputs if there are more than the server takes at once."""
+    limit = request.app[MAX_INPUTS]
+    if 0 < limit < len(inputs):
+        raise TooManyInputs(count=len(inputs), limit=limit)
 
 
 _YAML_COST = 32

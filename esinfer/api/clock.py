@@ -2,37 +2,58 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from aiohttp import web
 
 from esinfer import units
 from esinfer.api import body
+from esinfer.api.answers import INTEGER, NUMBER
 from esinfer.api.endpoints import reject_body
 from esinfer.api.keys import NAMESPACE
 from esinfer.api.middleware import PARAMETERS
+from esinfer.api.operation import documented
 from esinfer.api.responses import respond_json
 from esinfer.clock import Clock, Mode
 from esinfer.errors import IllegalArgument
+from esinfer.json_schema import Named, record
 from esinfer.object_parser import ObjectParser, TextField
 
 
 class ClockParser(ObjectParser):
-    parser_name = "clock"
+    """How time is to pass, and how much now."""
 
-    mode = TextField()
+    parser_name = "clock"
+    examples: ClassVar = {
+        "no wait takes time": {"mode": "auto"},
+        "half a minute": {"advance": "30s"},
+    }
+
+    mode = TextField(metadata={"enum": [str(mode) for mode in Mode]})
     advance = TextField()
 
 
 _CLOCK = ClockParser()
+_SHOWN = Named(
+    "ClockState",
+    record(
+        {
+            "mode": {"enum": [str(mode) for mode in Mode]},
+            "time": {**NUMBER, "description": "Seconds from any start."},
+            "waiting": {**INTEGER, "description": "Waits that are under way."},
+        }
+    ),
+)
 
 
+@documented("Show the clock", answer=_SHOWN)
 async def get(request: web.Request) -> web.StreamResponse:
     """``GET /_esinfer/clock``."""
     reject_body(request)
     return await _respond(request, request[NAMESPACE].clock)
 
 
+@documented("Set the clock, or let time pass", bodies=[_CLOCK], answer=_SHOWN)
 async def post(request: web.Request) -> web.StreamResponse:
     """``POST /_esinfer/clock``: the mode first, if one is given; then time passes."""
     data = await body.required_bytes(request)

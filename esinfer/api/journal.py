@@ -6,17 +6,51 @@ from functools import partial
 
 from aiohttp import web
 
+from esinfer.api import answers
+from esinfer.api.answers import INTEGER, NUMBER, OBJECT, TEXT
 from esinfer.api.endpoints import reject_body
 from esinfer.api.keys import NAMESPACE
 from esinfer.api.middleware import PARAMETERS
+from esinfer.api.operation import Parameter, documented
 from esinfer.api.responses import dump, respond, respond_json
 from esinfer.errors import IllegalArgument, ResourceNotFound, StatusException
 from esinfer.journal import Entry, Journal, Query
+from esinfer.json_schema import Named, array, record
 from esinfer.threads import run_beside
 
 _MOST = 1_000_000
 _USUAL = 100
 """Entries that are shown when nothing is said."""
+
+
+_ENTRY = Named(
+    "JournalEntry",
+    {
+        "type": "object",
+        "properties": {
+            "sequence": INTEGER,
+            "started": {**NUMBER, "description": "Seconds of the namespace's clock."},
+            "duration": NUMBER,
+            "inference_id": TEXT,
+            "task_type": TEXT,
+            "request": OBJECT,
+            "answer": {"type": ["object", "null"]},
+            "waited": {**NUMBER, "description": "Seconds in queues of rate limits."},
+            "attempts": array(OBJECT),
+        },
+        "required": ["sequence", "request", "answer", "waited", "attempts"],
+    },
+)
+_FILTERS = [
+    Parameter("method", "Only requests with this method."),
+    Parameter("path", "Only requests of this path; `*` stands for any text."),
+    Parameter("inference_id", "Only requests of this inference endpoint."),
+    Parameter("task_type", "Only requests of this task type."),
+    Parameter("status", "Only requests that were answered with this status.", INTEGER),
+    Parameter("text", "Only requests with this text in their body."),
+    Parameter("since", "Only requests after this sequence number.", INTEGER),
+    Parameter("size", "At most so many, the newest.", {**INTEGER, "default": _USUAL}),
+]
 
 
 class NoJournal(StatusException):
@@ -34,6 +68,11 @@ def _journal(request: web.Request) -> Journal:
     return journal
 
 
+@documented(
+    "Show what clients asked and what came of it",
+    parameters=_FILTERS,
+    answer=record({"total": INTEGER, "forgotten": INTEGER, "entries": array(_ENTRY)}),
+)
 async def get_all(request: web.Request) -> web.StreamResponse:
     """``GET /_esinfer/journal?method&path&inference_id&task_type&status&text&since&size``."""
     journal = _journal(request)
@@ -75,6 +114,12 @@ def _number(request: web.Request, name: str) -> int | None:
     return int(value)
 
 
+@documented(
+    "Show an entry of the journal",
+    parameters=[Parameter("sequence", "Sequence number of the entry.")],
+    answer=_ENTRY,
+    errors=[404],
+)
 async def get(request: web.Request) -> web.StreamResponse:
     """``GET /_esinfer/journal/{sequence}``."""
     journal = _journal(request)
@@ -90,6 +135,7 @@ def _find(journal: Journal, sequence: str) -> Entry:
     return entry
 
 
+@documented("Clear the journal", answer=answers.ACKNOWLEDGED)
 async def clear(request: web.Request) -> web.StreamResponse:
     """``DELETE /_esinfer/journal``."""
     journal = _journal(request)

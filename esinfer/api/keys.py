@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from aiohttp import web
 
 from esinfer.api.about import About
@@ -11,6 +13,8 @@ from esinfer.services.registry import ServiceRegistry
 ABOUT = web.AppKey("about", About)
 REGISTRY = web.AppKey("registry", ServiceRegistry)
 NAMESPACES = web.AppKey("namespaces", Namespaces)
+DOCUMENT: web.AppKey[Callable[[], bytes]] = web.AppKey("document")
+"""Gives the OpenAPI document."""
 WHOLE_CHAT = web.AppKey("whole_chat", bool)
 """Whether chat_completion answers without ``_stream`` too, as from 9.6 on."""
 

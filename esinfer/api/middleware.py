@@ -1,8 +1,9 @@
 """The middleware: what every request has in common, success and error alike.
 
 It settles the form of body and answer, and it alone turns exceptions into
-bodies. The order of its checks is Elasticsearch's: escapes, media types,
-route, content type. Source: rest.md sections 2.1, 7.2, 7.3, 7.7 and 9.
+bodies. The order of its checks is Elasticsearch's: who calls, escapes, media
+types, route, content type; only what the caller may do is settled earlier than
+there. Source: rest.md sections 2.1, 7.2, 7.3, 7.7 and 9.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import lru_cache
 
 from aiohttp import hdrs, web
 
 from esinfer.api import media
 from esinfer.api.body import BODY_FORM, HAS_BODY, MAX_CONTENT_LENGTH, has_body
+from esinfer.api.guard import authenticate, authorize
 from esinfer.api.keys import NAMESPACE
 from esinfer.api.naming import find_namespace
 from esinfer.api.parameters import Parameters, check_escapes
@@ -26,6 +29,7 @@ from esinfer.errors import (
     IllegalState,
     PayloadTooLarge,
     RouterError,
+    Unauthenticated,
 )
 from esinfer.journal import Call, Entry
 
@@ -44,9 +48,10 @@ _OPAQUE_ID = "X-Opaque-Id"
 async def elasticsearch(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Wrap every handler; see the module."""
     try:
+        await _authenticate(request)
         namespace = request[NAMESPACE] = find_namespace(request)
-    except ElasticsearchError as error:
-        return await respond_error(request, error)
+    except Exception as error:  # noqa: BLE001 - as below
+        return await respond_error(request, _wire_error(request, error))
     with namespace.clock.working():
         if namespace.journal is None or not _is_noted(request.path):
             return await _answer(request, handler)
@@ -60,6 +65,7 @@ async def elasticsearch(request: web.Request, handler: Handler) -> web.StreamRes
 async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         await _prepare(request)
+        authorize(request)
         return await handler(request)
     except web.HTTPException as error:
         return await _router_answer(request, error)
@@ -105,6 +111,24 @@ def _wire_error(request: web.Request, error: Exception) -> ElasticsearchError | 
         return IllegalArgument(reason="the request is nested too deeply")
     logger.error("%s %s failed", request.method, request.path, exc_info=error)
     return IllegalState(reason=f"esinfer failed with {type(error).__name__}; see its log")
+
+
+async def _authenticate(request: web.Request) -> None:
+    """Before anything else, with the body unread, but in the form that the caller asked for."""
+    try:
+        await authenticate(request)
+    except Unauthenticated:
+        with suppress(ElasticsearchError):
+            request[SHAPE] = _bodiless_shape(request)
+        raise
+
+
+def _bodiless_shape(request: web.Request) -> Shape:
+    check_escapes(request.raw_path)
+    path, _, query = request.raw_path.partition("#")[0].partition("?")
+    parameters = Parameters(path, query)
+    accept, form = request.headers.get(hdrs.ACCEPT), parameters.text("format")
+    return _shape(parameters, media.negotiate(accept, None, form, has_body=False))
 
 
 async def _prepare(request: web.Request) -> None:
@@ -189,10 +213,14 @@ async def sign(request: web.Request, response: web.StreamResponse) -> None:
 async def expect(request: web.Request) -> web.StreamResponse | None:
     """Answer an ``Expect`` header: go on for ``100-continue``, 417 for anything else.
 
-    A body that will be refused for its size is not asked for.
+    A body that will be refused for its size or its sender is not asked for.
     """
     if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
         if (request.content_length or 0) > request.app[MAX_CONTENT_LENGTH]:
+            return None
+        try:
+            await authenticate(request)
+        except Unauthenticated:
             return None
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0  # or aiohttp takes the answer for begun

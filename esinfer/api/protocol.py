@@ -18,11 +18,19 @@ from aiohttp import http_exceptions, web
 
 from esinfer.api.naming import behind_prefix
 from esinfer.api.responses import PRODUCT, error_body
-from esinfer.connection import BareResponse, Connection, Runner
+from esinfer.connection import (
+    BareResponse,
+    Connection,
+    RequestTooSlow,
+    Runner,
+    TooManyConnections,
+)
 from esinfer.errors import (
     ElasticsearchError,
     IllegalState,
     MalformedHttp,
+    NoConnectionLeft,
+    SlowRequest,
     TooLongHttpHeader,
     TooLongHttpLine,
 )
@@ -70,6 +78,10 @@ class Protocol(Connection):
 def _error(status: int, exc: BaseException | None) -> ElasticsearchError:
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return IllegalState(reason="esinfer failed; see its log")
+    if isinstance(exc, TooManyConnections):
+        return NoConnectionLeft()
+    if isinstance(exc, RequestTooSlow):
+        return SlowRequest()
     if isinstance(exc, http_exceptions.LineTooLong):
         _line, limit, *_ = exc.args  # what was too long shows only in the limit it broke
         return (TooLongHttpLine if limit == MAX_LINE else TooLongHttpHeader)(limit=limit)

@@ -11,6 +11,7 @@ from string import ascii_letters, digits, hexdigits
 from esinfer.chunking.java_chars import Flag
 from esinfer.errors import PatternSyntax, UnsupportedPattern
 
+_LARGEST_INT = 2**31 - 1
 _BLANKS = "\t\n\x0b\f\r "
 
 
@@ -122,6 +123,41 @@ class Cursor:
                 raise self.error("Illegal Unicode escape sequence")
             unit = unit * 16 + int(char, 16)
         return unit
+
+    # -- quantifiers ---------------------------------------------------------
+
+    def bounds(self) -> tuple[int, int | None] | None:
+        """How often what was read repeats; None if no quantifier follows.
+
+        The cursor is left at the quantifier's last character.
+        """
+        char = self.peek()
+        if char != "{":
+            return {"?": (0, 1), "*": (0, None), "+": (1, None)}.get(char)
+        first = self.skip()
+        if first not in digits:
+            raise self.error("Illegal repetition")
+        least, char = self._count(first)
+        most: int | None = least
+        if char == ",":
+            char = self.read()
+            most, char = (None, char) if char == "}" else self._count(char)
+        if char != "}":
+            raise self.error("Unclosed counted closure")
+        if most is not None and most < least:
+            raise self.error("Illegal repetition range")
+        self.cursor -= 1
+        return least, most
+
+    def _count(self, char: str) -> tuple[int, str]:
+        """A decimal number, 0 if there is none, and the character after it."""
+        number = 0
+        while char in digits:
+            number = number * 10 + int(char)
+            if number > _LARGEST_INT:
+                raise self.error("Illegal repetition range")
+            char = self.read()
+        return number, char
 
     # -- complaints ----------------------------------------------------------
 

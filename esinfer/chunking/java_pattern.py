@@ -38,7 +38,6 @@ _FLAG_LETTERS = {
     "x": Flag.COMMENTS,
     "U": Flag.UNICODE_CLASS | Flag.UNICODE_CASE,
 }
-_LARGEST_INT = 2**31 - 1
 _ASSERTIONS = {
     "A": "begin",
     "G": "last match",
@@ -151,6 +150,8 @@ class PatternReader(ClassReader):
             return self._word_edge(char)
         if char == "Z":
             return Assertion(self._line_end(multiline=False))
+        if char == "G" and self._behind:
+            raise self.unsupported("\\G in a look-behind")
         return Assertion(_ASSERTIONS[char]) if char in _ASSERTIONS else None
 
     def _word_edge(self, char: str) -> Node:
@@ -178,7 +179,7 @@ class PatternReader(ClassReader):
         return self._refer(self.names[name])
 
     def _refer(self, number: int) -> Node:
-        if number in self._hidden:
+        if number in self._hidden and not self._behind:
             raise self.unsupported("a back reference to a group in a look-behind")
         return BackReference(number, ignore_case=Flag.IGNORE_CASE in self.flags)
 
@@ -285,7 +286,7 @@ class PatternReader(ClassReader):
     # -- quantifiers --------------------------------------------------------
 
     def _repeated(self, node: Node) -> Node:
-        bounds = self._bounds()
+        bounds = self.bounds()
         if bounds is None:
             return node
         least, most = bounds
@@ -296,32 +297,3 @@ class PatternReader(ClassReader):
         if kind == "+" and self._behind:
             raise self.unsupported("a possessive quantifier in a look-behind")
         return Repeat(node, least, most, kind)
-
-    def _bounds(self) -> tuple[int, int | None] | None:
-        char = self.peek()
-        if char != "{":
-            return {"?": (0, 1), "*": (0, None), "+": (1, None)}.get(char)
-        first = self.skip()
-        if first not in digits:
-            raise self.error("Illegal repetition")
-        least, char = self._count(first)
-        most: int | None = least
-        if char == ",":
-            char = self.read()
-            most, char = (None, char) if char == "}" else self._count(char)
-        if char != "}":
-            raise self.error("Unclosed counted closure")
-        if most is not None and most < least:
-            raise self.error("Illegal repetition range")
-        self.cursor -= 1
-        return least, most
-
-    def _count(self, char: str) -> tuple[int, str]:
-        """A decimal number, 0 if there is none, and the character after it."""
-        number = 0
-        while char in digits:
-            number = number * 10 + int(char)
-            if number > _LARGEST_INT:
-                raise self.error("Illegal repetition range")
-            char = self.read()
-        return number, char

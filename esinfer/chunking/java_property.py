@@ -117,7 +117,7 @@ _BINARY_SETS = {
     "WHITE_SPACE": r"\p{Z}\t-\r\x85",
     "WORD": r"\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\u200c\u200d",
 }
-_VALUES = {"sc": r"[A-Za-z]+(?:_[A-Za-z]+)*", "blk": r"[A-Za-z][A-Za-z0-9_ -]*"}
+_VALUES = {"sc": r"[A-Za-z]+(?:_[A-Za-z]+)*", "blk": r"[A-Za-z][A-Za-z0-9_-]*(?: [A-Za-z0-9_-]+)*"}
 _IN_ANY_CASE = frozenset({"LOWER", "UPPER", "LOWERCASE", "UPPERCASE", "TITLECASE"})
 
 

@@ -1,8 +1,11 @@
-"""Separators of the ``recursive`` strategy: Java regexes, run by the ``regex`` package.
+r"""Separators of the ``recursive`` strategy: Java regexes, run by the ``regex`` package.
 
 A pattern is read as Java reads it (``java_pattern``) and written anew (``java_writer``). A plain
 text is sought without regex. What would run away is stopped: Java counts the characters that a
 matcher reads, which nobody can count here, so each text has a budget of time instead.
+Known to differ: ``\1`` under ``(?i)`` folds more than ASCII; a look-behind of two or more
+characters sees a character beyond U+FFFF as one, Java as two; Unicode properties are those of
+the ``regex`` package, which is newer than Java's.
 Source: chunking.md sections 1 and 3.
 """
 
@@ -20,8 +23,6 @@ from esinfer.chunking.java_writer import (
     NEVER,
     Writer,
     literal,
-    may_be_nothing,
-    may_be_something,
     nodes,
     size,
 )
@@ -108,24 +109,27 @@ class _Regex(Separator):
         self.after_nothing = self.first
         if any(node == Assertion("last match") for node in nodes(tree)):
             self.after_nothing = _compiled(pattern, Writer(tree, NEVER).written())
-        self.alone_after_nothing = may_be_nothing(tree) and may_be_something(tree)
 
     def starts(
         self, text: str, start: int = 0, end: int | None = None, budget: Budget | None = None
     ) -> list[int]:
         finds = _Finds(self, text[start:end], budget or Budget(len(text)))
-        return [start + at for at in finds.all()]
+        try:
+            return [start + at for at in finds.all()]
+        except (TimeoutError, MemoryError):
+            raise RegexReadLimit(regex=self.pattern) from None
 
 
 class _Finds:
-    """All finds in one piece.
+    """All finds in one piece. Raises TimeoutError or MemoryError for a runaway.
 
     A find that gives up the interpreter lock lets other threads run, and waits up to 5 ms for its
     turn if they do. So finds keep the lock for a slice of time, after which one gives it up.
     """
 
     def __init__(self, separator: _Regex, piece: str, budget: Budget) -> None:
-        self._separator = separator
+        self._first = separator.first
+        self._after_nothing = separator.after_nothing
         self._compiled = separator.first
         self._piece = piece
         self._budget = budget
@@ -133,13 +137,11 @@ class _Finds:
         self._found: list[int] = []
 
     def all(self) -> list[int]:
-        while self._at <= len(self._piece):
+        more = True
+        while more and self._at <= len(self._piece):
             begun = process_time()
             try:
-                if self._no_more():
-                    break
-            except (TimeoutError, MemoryError):
-                raise RegexReadLimit(regex=self._separator.pattern) from None
+                more = not self._no_more()
             finally:
                 self._budget.left -= process_time() - begun
         return self._found
@@ -170,16 +172,17 @@ class _Finds:
     def _take(self, match: Match[str]) -> bool:
         """Note a match; True if the next find starts afresh.
 
-        After a match of nothing Java goes on one further, and never finds something at the same
-        place as ``regex`` would.
+        After a match of nothing Java goes on one further; ``regex`` first looks for something at
+        the same place, which is thrown away.
         """
-        start, self._at = match.span()
+        start, end = match.span()
+        if start < self._at:
+            return True
         self._found.append(start)
-        nothing = start == self._at
-        self._at += nothing
+        self._at = end + (start == end)
         used = self._compiled
-        self._compiled = self._separator.after_nothing if nothing else self._separator.first
-        return self._compiled is not used or (nothing and self._separator.alone_after_nothing)
+        self._compiled = self._after_nothing if start == end else self._first
+        return self._compiled is not used
 
 
 @lru_cache(maxsize=256)

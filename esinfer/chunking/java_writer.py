@@ -161,29 +161,3 @@ def size(node: Node) -> int:
         times = node.least if node.most is None else node.most
         return max(times, 1) * (1 + size(node.body))
     return 1 + sum(map(size, children(node)))
-
-
-def may_be_nothing(node: Node) -> bool:
-    """Whether the tree may match an empty text."""
-    match node:
-        case Set() | Assertion("linebreak" | "grapheme"):
-            return False
-        case Alternation(branches):
-            return any(map(may_be_nothing, branches))
-        case Repeat(body, least):
-            return least == 0 or may_be_nothing(body)
-        case Sequence() | Group():
-            return all(map(may_be_nothing, children(node)))
-        case _:
-            return True
-
-
-def may_be_something(node: Node) -> bool:
-    """Whether the tree may match a text that is not empty."""
-    match node:
-        case Set() | BackReference() | Assertion("linebreak" | "grapheme"):
-            return True
-        case Look():
-            return False
-        case _:
-            return any(map(may_be_something, children(node)))

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from esinfer.chunking.java_regex import Separator, separator
+from esinfer.chunking.java_regex import Budget, Separator, separator
 from esinfer.chunking.segments import Words
 from esinfer.chunking.sentence import Span, sentences
 
@@ -33,6 +33,7 @@ class _Cutter:
         self._size = size
         self._separators = separators
         self._words = Words.of(text)
+        self._budget = Budget(len(text))
         self.chunks: list[Span] = []
 
     def cut_all(self) -> None:
@@ -49,7 +50,7 @@ class _Cutter:
             parts = sentences(piece, self._size, overlap=False)
             self.chunks += [(start + first, start + last) for first, last in parts]
             return
-        found = self._compiled(level).starts(self._text, start, end)
+        found = self._compiled(level).starts(self._text, start, end, self._budget)
         cuts = np.array([start, *(cut for cut in found if start < cut < end), end], np.int32)
         total = np.zeros(len(cuts), np.int64)
         np.cumsum(self._words.count(cuts[:-1], cuts[1:]), out=total[1:])

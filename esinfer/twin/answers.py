@@ -13,17 +13,21 @@ import orjson
 
 JSON: Final = "application/json"
 EVENT_STREAM: Final = "text/event-stream"
-_TEXT: Final = "text/plain; charset=utf-8"
+TEXT: Final = "text/plain; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TwinRequest:
-    """A request as it came; the names of its headers in any case."""
+    """A request as it came; the names of its headers in any case.
+
+    ``path`` is decoded; ``query`` is what stood behind the question mark.
+    """
 
     method: str
     path: str
     headers: Mapping[str, str]
     body: bytes = b""
+    query: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,32 +60,51 @@ class Refused(Exception):
         self.answer = answer
 
 
+class Failure(Refused):
+    """What TEI and TGI refuse themselves. A route or a release may write it in another form."""
+
+    def __init__(self, status: int, error: str, error_type: str) -> None:
+        super().__init__(json(status, {"error": error, "error_type": error_type}))
+        self.error = error
+        self.error_type = error_type
+
+
 class Tokenized(NamedTuple):
     """An input that passed every check, cut to what the model takes."""
 
-    terms: Sequence[str]
+    tokens: Sequence[int | str]
     characters: int
 
 
 def text(status: int, reason: str) -> TwinAnswer:
-    """What axum answers before the server proper sees the request."""
-    return TwinAnswer(status=status, content_type=_TEXT, body=reason.encode())
+    """An answer in plain text."""
+    return TwinAnswer(status=status, content_type=TEXT, body=reason.encode())
 
 
-def failure(status: int, error: str, error_type: str = "Validation") -> Refused:
+def json(status: int, value: object, headers: Mapping[str, str] | None = None) -> TwinAnswer:
+    """An answer in JSON."""
+    body = orjson.dumps(value)
+    return TwinAnswer(status=status, content_type=JSON, body=body, headers=headers or {})
+
+
+def failure(status: int, error: str, error_type: str = "Validation") -> Failure:
     """What the server itself answers."""
-    body = orjson.dumps({"error": error, "error_type": error_type})
-    return Refused(TwinAnswer(status=status, content_type=JSON, body=body))
+    return Failure(status, error, error_type)
 
 
-def invalid(reason: str) -> Refused:
+def invalid(reason: str) -> Failure:
     """TEI's answer to an input that it does not take."""
     return failure(422, f"Input validation error: {reason}")
 
 
-def empty_input() -> Refused:
+def empty_input() -> Failure:
     """TEI's answer to an input of nothing."""
     return failure(400, "Input validation error: `inputs` cannot be empty", "Empty")
+
+
+def backend_failure(reason: str) -> Failure:
+    """TEI's answer where the model cannot do what is asked."""
+    return failure(424, f"Backend error: {reason}", "Backend")
 
 
 def check_batch(size: int, limit: int) -> None:
@@ -99,7 +122,7 @@ def success(
         "x-compute-type": "gpu+optimized",  # TEI says so on a CPU, too
         "x-compute-time": total,
         "x-compute-characters": str(sum(item.characters for item in inputs)),
-        "x-compute-tokens": str(sum(len(item.terms) for item in inputs)),
+        "x-compute-tokens": str(sum(len(item.tokens) for item in inputs)),
         "x-total-time": total,
         "x-tokenization-time": str(int(tokenization * 1000 / len(inputs))),
         "x-queue-time": "0",

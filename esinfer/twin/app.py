@@ -53,7 +53,13 @@ async def _answer(request: web.Request) -> web.StreamResponse:
         body = await _read(request, upstream.server.payload_limit)
     except (ConnectionError, http_exceptions.HttpProcessingError, web.RequestPayloadError):
         return _broken_off()
-    read = TwinRequest(method=request.method, path=request.path, headers=request.headers, body=body)
+    read = TwinRequest(
+        method=request.method,
+        path=request.path,
+        headers=request.headers,
+        body=body,
+        query=request.query_string,
+    )
     with upstream.receive(Received(request=read, url=url)) as exchange:
         try:
             await request.app[UPSTREAMS].pauses.pause(exchange.delay)

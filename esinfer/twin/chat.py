@@ -47,7 +47,7 @@ _MAX_TOP_TOKENS: Final = 5
 def chat(request: ChatRequest, label: Label, *, clock: Callable[[], float]) -> TwinAnswer:
     """Continue the conversation; Refused as TGI refuses it. ``clock`` gives seconds."""
     start = clock()
-    tool = _called_tool(request)
+    tool = called_tool(request)
     reason = _fault(request)
     if reason is not None and not request.stream:
         raise failure(422, reason, "validation")
@@ -74,7 +74,7 @@ def _streamed(events: Iterable[bytes], headers: Mapping[str, str]) -> TwinAnswer
 
 def _headers(messages: Sequence[Message]) -> dict[str, str]:
     characters = sum(len(message.text) for message in messages)
-    return {"x-compute-type": "cpu", "x-compute-characters": str(characters)}
+    return {"x-compute-type": "gpu+optimized", "x-compute-characters": str(characters)}
 
 
 def complete(request: ChatRequest, tool: Tool | None) -> Completion:
@@ -110,7 +110,8 @@ def _stopped(text: str, stop: Sequence[str]) -> tuple[str, str]:
     return (text, "stop") if end is None else (text[:end], "stop_sequence")
 
 
-def _called_tool(request: ChatRequest) -> Tool | None:
+def called_tool(request: ChatRequest) -> Tool | None:
+    """The tool that the answer calls, if any; Refused if the one that is named is not there."""
     choice, name = request.tool_choice
     if not request.tools or choice is Choice.NONE:
         return None

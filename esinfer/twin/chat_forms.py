@@ -16,7 +16,7 @@ VERSION: Final = "3.3.6"
 
 _ROLE: Final = "assistant"
 _CALL: Final = {"id": "0", "type": "function"}
-_DONE: Final = b"data: [DONE]\n\n"
+DONE: Final = b"data: [DONE]\n\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +86,7 @@ class ChatEvents:
             yield self._chunk([choice], None)
         if self.usage is not None:
             yield self._chunk([], self.usage)
-        yield _DONE
+        yield DONE
 
     def _delta(self, token: str, *, first: bool) -> dict[str, object]:
         """TGI repeats the role in every delta, but the name of a function only stands first."""
@@ -97,15 +97,16 @@ class ChatEvents:
 
     def _chunk(self, choices: Sequence[object], usage: Mapping[str, int] | None) -> bytes:
         head = _head("chat.completion.chunk", self.label)
-        return _event({**head, "choices": choices, "usage": usage})
+        return event({**head, "choices": choices, "usage": usage})
 
 
 def error_events(message: str, status: int) -> tuple[bytes, ...]:
     """The events of a stream that could not begin."""
-    return _event({"error": {"message": message, "http_status_code": status}}), _DONE
+    return event({"error": {"message": message, "http_status_code": status}}), DONE
 
 
-def _event(value: object) -> bytes:
+def event(value: object) -> bytes:
+    """A server-sent event with JSON in it."""
     return b"data: " + orjson.dumps(value) + b"\n\n"
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, Final, cast
+from typing import Any, ClassVar, Final, cast
 
 from esinfer.errors import IllegalArgument, ResourceNotFound
 from esinfer.json_reader import token_of
+from esinfer.json_schema import Json, any_of, array
 from esinfer.nested_parser import OBJECT_ARRAY, DeepField, StoppedReading, parse_object
 from esinfer.object_parser import (
     Nested,
@@ -22,8 +23,8 @@ from esinfer.object_parser import (
 from esinfer.similar import did_you_mean
 from esinfer.twin import fields
 from esinfer.twin.faults.fault import Fault
-from esinfer.twin.faults.kinds import NAMES, make_fault, parser_of
-from esinfer.twin.servers import PROFILES
+from esinfer.twin.faults.kinds import NAMES, describe_faults, make_fault, parser_of
+from esinfer.twin.profiles import PROFILES, check_task
 from esinfer.twin.states import State, StateSettings
 from esinfer.twin.upstreams import (
     DEFAULT,
@@ -60,6 +61,10 @@ class FaultsField(DeepField[tuple[Fault, ...]]):
             )
         return tuple(_read_fault(item, (index,)) for index, item in enumerate(items))
 
+    def json_schema(self) -> Json:
+        fault = describe_faults()
+        return any_of(array(fault, maxItems=_MOST_FAULTS), fault)
+
 
 def _read_fault(value: object, steps: tuple[int, ...]) -> Fault:
     if not isinstance(value, dict):
@@ -81,12 +86,26 @@ def _read_fault(value: object, steps: tuple[int, ...]) -> Fault:
 
 class UpstreamParser(ObjectParser):
     parser_name = "upstream"
+    examples: ClassVar = {
+        "overloaded twice, and slow": {
+            "faults": [
+                {"kind": "overloaded", "times": 2},
+                {"kind": "latency", "delay": "50ms"},
+            ]
+        },
+        "another upstream, starting": {
+            "url": "https://*.example.com/*",
+            "state": "cold",
+            "ready_after": "10s",
+        },
+    }
 
     url = fields.TextField()
-    profile = fields.ChoiceField(PROFILES)
+    profile = fields.ChoiceField(tuple(PROFILES))
+    task = fields.TextField()
     model = fields.TextField()
     dimensions = fields.CountField(1, 4096)
-    api_key = fields.TextField()
+    api_key = fields.TextField(metadata={"sensitive": True})
     state = fields.ChoiceField(tuple(State))
     ready_after = fields.DurationField()
     ready_after_requests = fields.CountField(1, 1_000_000)
@@ -135,8 +154,10 @@ class Control:
     def _settings(self, loaded: dict[str, Any]) -> UpstreamSettings:
         given = dict(loaded)
         start = self._start.server
+        profile = given.pop("profile", start.profile)
         server = ServerSettings(
-            profile=given.pop("profile", start.profile),
+            profile=profile,
+            task=given.pop("task", start.task if profile == start.profile else None),
             model=given.pop("model", start.model),
             dimensions=given.pop("dimensions", start.dimensions),
             api_key=given.pop("api_key", start.api_key) or None,
@@ -151,6 +172,10 @@ class Control:
         return settings
 
     def _check(self, settings: UpstreamSettings) -> None:
+        try:
+            check_task(settings.server.profile, settings.server.task)
+        except ValueError as error:
+            raise IllegalArgument(reason=str(error)) from error
         state = settings.state
         waits = state.ready_after is not None or state.ready_after_requests is not None
         if waits and state.state is not State.COLD:
@@ -210,6 +235,7 @@ def _to_wire(upstream: Upstream) -> dict[str, object]:
         "name": upstream.name,
         "url": settings.url,
         "profile": settings.server.profile,
+        "task": settings.server.task,
         "model": settings.server.model,
         "dimensions": settings.server.dimensions,
         "state": upstream.state.value,

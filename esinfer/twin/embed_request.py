@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import orjson
 
@@ -38,6 +38,11 @@ def load_sparse_request(body: bytes) -> EmbedRequest:
     return _read_quickly(body, _SPARSE) or _read_slowly(body, "EmbedSparseRequest", _SPARSE)
 
 
+def load_all_request(body: bytes) -> EmbedRequest:
+    """Read the body of a request for every token's vector; MalformedBody as above."""
+    return _read_quickly(body, _SPARSE) or _read_slowly(body, "EmbedAllRequest", _SPARSE)
+
+
 def _read_quickly(body: bytes, names: Collection[str]) -> EmbedRequest | None:
     """The request, unless something is wrong or a field may stand twice."""
     try:
@@ -65,12 +70,13 @@ def _fit_inputs(value: object) -> list[Input] | None:
         return [value]
     if not isinstance(value, list):
         return None
-    if _is_ids(value):
+    if is_ids(value):
         return [value]
-    return value if all(isinstance(item, str) or _is_ids(item) for item in value) else None
+    return value if all(isinstance(item, str) or is_ids(item) for item in value) else None
 
 
-def _is_ids(value: object) -> bool:
+def is_ids(value: object) -> TypeGuard[list[int]]:
+    """Whether it is a list of token numbers."""
     return isinstance(value, list) and all(
         type(item) is int and 0 <= item < _MAX_ID for item in value
     )
@@ -89,8 +95,14 @@ _OPTIONS: Final[Mapping[str, Callable[[object], bool]]] = {
 }
 """Whether a value fits the field."""
 
+
+def read_inputs(source: Deserializer) -> list[Input]:
+    """TEI's ``Input``: a single one is a list of one."""
+    return source.untagged("Input", _fit_inputs)
+
+
 _READERS: Final[Mapping[str, Callable[[Deserializer], object]]] = {
-    "inputs": lambda source: source.untagged("Input", _fit_inputs),
+    "inputs": read_inputs,
     "truncate": lambda source: source.option(Deserializer.boolean),
     "truncation_direction": lambda source: source.variant(DIRECTIONS),
     "prompt_name": lambda source: source.option(Deserializer.string),

@@ -19,13 +19,13 @@ from itertools import pairwise
 from math import isqrt, sqrt
 from operator import itemgetter, mul
 from struct import Struct
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, NoReturn, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from esinfer.twin.embedders import MAX_DIMENSIONS
-from esinfer.twin.words import words
+from esinfer.twin.embedders import MAX_DIMENSIONS, NoVocabulary, Piece, Token
+from esinfer.twin.words import places, words
 
 _Item = TypeVar("_Item", str, tuple[str, str])
 _Integers: TypeAlias = NDArray[np.signedinteger[Any]]
@@ -49,6 +49,9 @@ _ONCE: Final = 16  # the damped frequency of a term that stands once
 _UNIT: Final = _CONTENT * _ONCE
 _SCALE: Final = _WORD_WEIGHT * _UNIT
 
+VOCABULARY: Final = 30522
+"""How many numbers of words there are: as many as tokens in BERT's vocabulary."""
+
 _BUCKETS: Final = 4
 _FOUR_HASHES: Final = Struct("<4i")  # the same numbers on every machine
 _FOUR_BUCKETS: Final = Struct("=4h")
@@ -70,6 +73,9 @@ class HashingEmbedder:
 
     __slots__ = ("_pair", "_row", "_vector", "dimensions")
 
+    opening: Final = ()
+    closing: Final = ()
+
     def __init__(self, dimensions: int = 384) -> None:
         if not 1 <= dimensions <= MAX_DIMENSIONS:
             raise ValueError(f"dimensions must be between 1 and {MAX_DIMENSIONS}")
@@ -79,31 +85,57 @@ class HashingEmbedder:
         self._pair = lru_cache(16384)(self._spread_pair)
         self._vector = lru_cache(rows // 8)(self._finish)  # tests embed the same texts again
 
-    def tokens(self, text: str) -> list[str]:
-        """The words of a text, folded: NFKC, no case; Chinese and Japanese by the character."""
-        return words(text)
-
-    def terms(self, text: str) -> list[str]:
+    def split(self, text: str) -> list[str]:
         """The words of a text; if it has none, one term that stands for the text as a whole."""
-        return self.tokens(text) or [_WHOLE + blake2b(_bytes(text), digest_size=16).hexdigest()]
+        return words(text) or [_WHOLE + blake2b(_bytes(text), digest_size=16).hexdigest()]
+
+    def locate(self, text: str) -> list[Piece]:
+        """The words with a number each, as they stand in the text; a text without is one."""
+        found = [
+            Piece(self.index(word), start, stop)
+            for start, stop in places(text)
+            for word in words(text[start:stop])[:1]
+        ]
+        return found or [Piece(self.index(*self.split(text)), 0, len(text))]
+
+    def index(self, token: str) -> int:
+        """The number of a word: a hash, so two words may share one."""
+        return int.from_bytes(blake2b(_bytes(token), digest_size=8).digest(), "little") % VOCABULARY
+
+    def name(self, index: int) -> NoReturn:
+        """NoVocabulary: a hash cannot be turned back."""
+        raise NoVocabulary(f"token {index} is a hash, from which no text can be told")
+
+    def decode(self, ids: Sequence[int], *, skip_special: bool) -> NoReturn:  # noqa: ARG002
+        """NoVocabulary: a hash cannot be turned back."""
+        self.name(ids[0])
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors, shape (texts, dimensions)."""
-        return self.dense([self.terms(text) for text in texts])
+        return self.dense([self.split(text) for text in texts])
+
+    def sums(self, word: str) -> _Integers:
+        """What a word alone adds to the buckets, not to be written to."""
+        return self._row(word)
 
     def dense(
         self,
-        texts: Sequence[Sequence[str]],
+        texts: Sequence[Sequence[Token]],
         *,
         dimensions: int | None = None,
         normalize: bool = True,
     ) -> NDArray[np.float32]:
-        """One row for each text, given as terms: cut to ``dimensions``, then normalised."""
+        """One row for each text, given as tokens: cut to ``dimensions``, then normalised."""
         length = self.dimensions if dimensions is None else dimensions
         rows = np.empty((len(texts), length), np.float32)
-        for index, terms in enumerate(texts):
-            rows[index] = self._vector(tuple(terms), length, normalize)
+        for index, tokens in enumerate(texts):
+            # What a number stands for is not known here, so it is a word itself.
+            rows[index] = self._vector(tuple(map(str, tokens)), length, normalize)
         return rows
+
+    def token_vectors(self, tokens: Sequence[Token]) -> NDArray[np.float32]:
+        """One row for each token: the word by itself, not normalised."""
+        return self.dense([[token] for token in tokens], normalize=False)
 
     def _finish(
         self,
@@ -114,9 +146,9 @@ class HashingEmbedder:
         total, norm = self._direction(terms, length)
         return (total / (norm if normalize else _SCALE)).astype(np.float32)
 
-    def weigh(self, terms: Sequence[str]) -> dict[str, float]:
-        """Token → weight of a text given as terms; every weight is exact in float32."""
-        counts = Counter(term for term in terms if not term.startswith(_WHOLE))
+    def weigh(self, tokens: Sequence[Token]) -> dict[str, float]:
+        """Token → weight of a text given as tokens; every weight is exact in float32."""
+        counts = Counter(term for term in map(str, tokens) if not term.startswith(_WHOLE))
         weights = {term: _damped(n) * _standing(term) / _UNIT for term, n in counts.items()}
         return dict(sorted(weights.items(), key=itemgetter(1), reverse=True))
 

@@ -21,9 +21,9 @@ from esinfer.twin.answers import (
     failure,
     success,
 )
-from esinfer.twin.embedders import Embedder
+from esinfer.twin.embedders import Embedder, Token
 from esinfer.twin.serde import Deserializer
-from esinfer.twin.tokenizer import DIRECTIONS, Tokenizer, Truncation
+from esinfer.twin.tokenizer import DIRECTIONS, Split, Tokenizer, Truncation
 
 if TYPE_CHECKING:
     from numpy import float32
@@ -69,25 +69,23 @@ def rerank(
         raise failure(400, "`texts` cannot be empty", "Empty")
     check_batch(len(request.texts), max_batch)
     query = tokenizer.split(request.query)
-    texts = [_terms(tokenizer, request, query, text) for text in request.texts]
-    query = tokenizer.cut(query, request)
+    texts = [_split(tokenizer, request, query, text) for text in request.texts]
     middle = clock()
-    body = _ranked(request, _scores(tokenizer.embedder, request, [query, *texts]))
+    cut = [tokenizer.cut(each, request) for each in (query, *texts)]
+    body = _ranked(request, _scores(tokenizer.embedder, request, cut))
     end = clock()
     return success(
         body,
         [
-            Tokenized([*query, *terms], len(request.query) + len(text))
-            for terms, text in zip(texts, request.texts, strict=True)
+            Tokenized(tokenizer.cut(_pair(query, each), request), len(request.query) + len(text))
+            for each, text in zip(texts, request.texts, strict=True)
         ],
         tokenization=middle - start,
         inference=end - middle,
     )
 
 
-def _terms(
-    tokenizer: Tokenizer, request: RerankRequest, query: Sequence[str], text: str
-) -> Sequence[str]:
+def _split(tokenizer: Tokenizer, request: RerankRequest, query: Split, text: str) -> Split:
     """TEI tokenizes query and text as one input: checked together, but each cut by itself.
 
     Cut as an input of ``/embed``, the texts are in the order of the cosines of
@@ -97,22 +95,27 @@ def _terms(
     if not characters:
         raise empty_input()
     tokenizer.check_characters(characters, request)
-    terms = tokenizer.split(text)
-    tokenizer.check_terms(len(query) + len(terms), request)
-    return tokenizer.cut(terms, request)
+    split = tokenizer.split(text)
+    tokenizer.check_tokens(_pair(query, split).size, request)
+    return split
+
+
+def _pair(query: Split, text: Split) -> Split:
+    """The two as one input, one closing token between them."""
+    return Split(query.opening, [*query.own, *query.closing, *text.own], text.closing)
 
 
 def _scores(
-    embedder: Embedder, request: RerankRequest, texts: Sequence[Sequence[str]]
+    embedder: Embedder, request: RerankRequest, texts: Sequence[Sequence[Token]]
 ) -> list[float32]:
-    cosines = _cosines(embedder, texts)
+    found = cosines(embedder, texts)
     from numpy import float32  # noqa: PLC0415 (the vectors have loaded it)
 
     to_score = logit if request.raw_scores else _probability
-    return [float32(to_score(cosine)) for cosine in cosines]
+    return [float32(to_score(cosine)) for cosine in found]
 
 
-def _cosines(embedder: Embedder, texts: Sequence[Sequence[str]]) -> list[float]:
+def cosines(embedder: Embedder, texts: Sequence[Sequence[Token]]) -> list[float]:
     """The cosines of the first text and each other, the same bits on every machine.
 
     A product of two float32 is exact in float64, and ``fsum`` rounds once.

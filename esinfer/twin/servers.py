@@ -1,53 +1,63 @@
-"""What stands behind an upstream: a server of some profile, and how one is made.
-
-``make_server`` here knows text-embeddings-inference 1.9 alone; who joins the
-parts may hand ``upstreams.Upstreams`` another with the same signature.
-"""
+"""What every server of the twin can do, whichever it imitates."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Final, Protocol
 
 from esinfer.twin.answers import TwinAnswer, TwinRequest
-from esinfer.twin.tei import Kind, Twin
 
 DEFAULT_PROFILE: Final = "tei-1.9"
-PROFILES: Final = (DEFAULT_PROFILE,)
-"""The names that ``make_server`` knows."""
+UNLIMITED: Final = 2**62
+"""The ``payload_limit`` of a server that has none."""
+
+
+class Kind(StrEnum):
+    """What is asked for, and the form of its answer."""
+
+    EMBED = "embed"
+    """A list of numbers for each input."""
+    EMBED_SPARSE = "embed_sparse"
+    """A list of weighted token numbers for each input."""
+    ELSER = "elser"
+    """An object of weighted tokens for each input."""
+    RERANK = "rerank"
+    """The places of the texts, best first, with their scores."""
+    CHAT = "chat"
+    """A chat completion, whole or as a stream of events."""
 
 
 class Server(Protocol):
-    """A server as a function: one request to one answer, no I/O."""
+    """A Hugging Face endpoint as two functions, both without I/O."""
 
     @property
     def payload_limit(self) -> int:
-        """Bytes of a request body from which on it is refused."""
+        """Bytes of the longest body; of a longer one, one byte more is enough to read."""
 
     def answer(self, request: TwinRequest) -> TwinAnswer:
         """Answer a request by its path and method."""
 
     def run(self, kind: Kind, headers: Mapping[str, str], body: bytes) -> TwinAnswer:
-        """Answer a body as the POST route of ``kind`` does."""
+        """Answer a body where the path is not known, as the server's route for ``kind`` does.
+
+        A server without such a route answers as it answers such a body.
+        """
 
 
 class MakeServer(Protocol):
-    """Makes the server of a profile; what is None is the profile's own choice."""
+    """Makes the server of a profile; what is None is the profile's own choice.
+
+    ValueError for what cannot be made.
+    """
 
     def __call__(
-        self, profile: str, /, *, model: str | None, dimensions: int | None, api_key: str | None
+        self,
+        profile: str,
+        /,
+        *,
+        model: str | None,
+        dimensions: int | None,
+        api_key: str | None,
+        task: str | None,
     ) -> Server: ...
-
-
-def make_server(
-    profile: str, *, model: str | None, dimensions: int | None, api_key: str | None
-) -> Server:
-    """A server of one of ``PROFILES``."""
-    if profile not in PROFILES:
-        raise ValueError(f"no profile {profile!r}")
-    default = Twin()
-    return Twin(
-        model_id=model or default.model_id,
-        dimensions=dimensions or default.dimensions,
-        api_key=api_key,
-    )

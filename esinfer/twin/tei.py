@@ -1,103 +1,83 @@
-"""A Hugging Face endpoint as a function: one request to one answer, no I/O.
+"""text-embeddings-inference as a function: one request to one answer, no I/O.
 
 What it answers, in which order it checks and how it words an error are those
-of text-embeddings-inference 1.9, and for ``/v1/chat/completions`` those of
-text-generation-inference 3.3; its vectors are made by an embedder of our own.
-It is every kind of model at once. ``/elser`` is no route of TEI's: it is the
-custom handler that Elasticsearch's ``sparse_embedding`` expects behind its
-``url``.
+of TEI 1.9 or 1.8; its vectors are made by an embedder of our own. Unless it is
+told the one task that its model has, it is every kind of model at once, and
+has two routes that TEI has not: ``/v1/chat/completions``, that of TGI, and
+``/elser``, the custom handler that Elasticsearch's ``sparse_embedding``
+expects behind its ``url``.
 
-Source: upstream.md sections 1a and 1d; https://huggingface.github.io/text-embeddings-inference
+Source: upstream.md section 1a; https://huggingface.github.io/text-embeddings-inference
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from time import perf_counter, time
-from typing import Final
+from typing import Final, NamedTuple
 
-import orjson
-
-from esinfer.twin.answers import JSON, Refused, TwinAnswer, TwinRequest, text
-from esinfer.twin.chat import chat
-from esinfer.twin.chat_forms import Label
-from esinfer.twin.chat_request import ChatRequest, load_chat_request
-from esinfer.twin.embed import Form, embed, indexed_weights, vectors, weights
-from esinfer.twin.embed_request import EmbedRequest, load_embed_request, load_sparse_request
-from esinfer.twin.embedders import MAX_DIMENSIONS, Embedder, hashing_embedder
-from esinfer.twin.rerank import RerankRequest, load_rerank_request, rerank
-from esinfer.twin.serde import MalformedBody
+from esinfer.twin import tei_about
+from esinfer.twin.answers import Failure, Refused, TwinAnswer, TwinRequest, json
+from esinfer.twin.axum import admit, answered, authorize, find, lower
+from esinfer.twin.embedders import Embedder, check_dimensions, static_embedder
+from esinfer.twin.known_models import DEFAULT_MODEL
+from esinfer.twin.servers import Kind
+from esinfer.twin.tei_model import TeiModel
+from esinfer.twin.tei_task import Task, model_type
+from esinfer.twin.tgi import Tgi
 from esinfer.twin.tokenizer import Tokenizer
 
-VERSION: Final = "1.9.3"
-"""The release of TEI that the twin follows."""
 
-_JSON_TYPE: Final = re.compile(r"application/(?:json|[^\s;,]+\+json)\s*(?:;.*)?", re.IGNORECASE)
-_TOO_LARGE: Final = "Failed to buffer the request body: length limit exceeded"
+class Release(NamedTuple):
+    """What has changed between releases of TEI."""
+
+    version: str
+    invalid_status: int
+    """The status of an answer to an input that is not valid."""
+    auto_truncate: bool
+    """Whether too long an input is cut if the request does not say."""
 
 
-class Kind(StrEnum):
-    """What is asked for, and the form of its answer."""
-
-    EMBED = "embed"
-    """A list of numbers for each input."""
-    EMBED_SPARSE = "embed_sparse"
-    """A list of weighted token numbers for each input."""
-    ELSER = "elser"
-    """An object of weighted tokens for each input."""
-    RERANK = "rerank"
-    """The places of the texts, best first, with their scores."""
-    CHAT = "chat"
-    """A chat completion, whole or as a stream of events."""
+TEI_1_9: Final = Release("1.9.3", 422, auto_truncate=True)
+TEI_1_8: Final = Release("1.8.3", 413, auto_truncate=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Twin:
-    """A server with its settings, which are named as on TEI's command line.
+    """A TEI server with its settings, which are named as on TEI's command line.
 
     ``embedder`` is called, with the dimensions, when a first text is to be
     embedded; ``clock`` gives seconds from any start, ``now`` those since 1970.
+    ``auto_truncate`` is the release's own if ``None``.
     """
 
     dimensions: int = 384
-    model_id: str = "sentence-transformers/all-MiniLM-L6-v2"
+    model_id: str = DEFAULT_MODEL
+    pooling: str = "mean"
+    task: Task | None = None
     api_key: str | None = field(default=None, repr=False)
     max_input_length: int = 512
     max_client_batch_size: int = 32
-    auto_truncate: bool = True
+    max_concurrent_requests: int = 512
+    auto_truncate: bool | None = None
     payload_limit: int = 2_000_000
-    embedder: Callable[[int], Embedder] = hashing_embedder
+    release: Release = TEI_1_9
+    embedder: Callable[[int], Embedder] = static_embedder
     clock: Callable[[], float] = perf_counter
     now: Callable[[], float] = time
 
     def __post_init__(self) -> None:
-        if not 1 <= self.dimensions <= MAX_DIMENSIONS:
-            raise ValueError(f"dimensions must be between 1 and {MAX_DIMENSIONS}")
+        check_dimensions(self.dimensions)
 
     def answer(self, request: TwinRequest) -> TwinAnswer:
         """Answer a request by its path and method."""
-        methods = _ROUTES.get(request.path)
-        if methods is None:
-            return TwinAnswer(status=404)
-        respond = methods.get(request.method)
-        if respond is None:
-            return TwinAnswer(status=405, headers={"allow": ",".join(methods)})
-        if isinstance(respond, Kind):
-            return self.run(respond, request.headers, request.body)
-        return respond(self, request)
+        return answered(lambda: find(self._routes, request)(self, request))
 
     def run(self, kind: Kind, headers: Mapping[str, str], body: bytes) -> TwinAnswer:
         """Answer a body as the POST route of ``kind`` does, whatever its path."""
-        try:
-            self._admit(_lower(headers), body)
-            return self._respond(kind, body)
-        except Refused as refused:
-            return refused.answer
-        except MalformedBody as error:
-            return text(error.status, str(error))
+        path = _PATHS[kind]
+        return self.answer(TwinRequest(method="POST", path=path, headers=headers, body=body))
 
     def health(self, _request: TwinRequest) -> TwinAnswer:
         """``GET /health``: ready, and open to all."""
@@ -105,38 +85,61 @@ class Twin:
 
     def info(self, request: TwinRequest) -> TwinAnswer:
         """``GET /info``: the model and the settings."""
+        authorize(lower(request.headers), self.api_key)
+        return json(200, self._info())
+
+    def metrics(self, _request: TwinRequest) -> TwinAnswer:
+        """``GET /metrics``."""
+        return tei_about.metrics()
+
+    def docs(self, _request: TwinRequest) -> TwinAnswer:
+        """``GET /docs``."""
+        return tei_about.docs()
+
+    def openapi(self, _request: TwinRequest) -> TwinAnswer:
+        """``GET /api-doc/openapi.json``."""
+        return tei_about.openapi(self.release.version, self._routes)
+
+    def post(self, respond: _Respond, words: _Words, request: TwinRequest) -> TwinAnswer:
+        """What ``respond`` makes of a body that is let through, a failure put in ``words``."""
+        headers = lower(request.headers)
+        authorize(headers, self.api_key)
+        admit(headers, request.body, self.payload_limit)
         try:
-            self._authorize(_lower(request.headers))
-        except Refused as refused:
-            return refused.answer
-        return TwinAnswer(status=200, content_type=JSON, body=orjson.dumps(self._info()))
+            return respond(self, request.body)
+        except Failure as error:
+            invalid = error.error_type == "Validation"
+            status = self.release.invalid_status if invalid else error.answer.status
+            raise Refused(json(status, words(error, status))) from error
 
-    def _respond(self, kind: Kind, body: bytes) -> TwinAnswer:
-        if kind is Kind.CHAT:
-            return self._chat(load_chat_request(body))
-        if kind is Kind.RERANK:
-            return self._rerank(load_rerank_request(body))
-        load, form = _EMBEDDINGS[kind]
-        return self._embed(load(body), form)
+    def chat(self, body: bytes) -> TwinAnswer:
+        """``POST /v1/chat/completions``, as TGI answers it."""
+        return Tgi(model_id=self.model_id, clock=self.clock, now=self.now).chat(body)
 
-    def _embed(self, request: EmbedRequest, form: Form) -> TwinAnswer:
-        limit = self.max_client_batch_size
-        return embed(request, self._tokenizer(), form, max_batch=limit, clock=self.clock)
-
-    def _rerank(self, request: RerankRequest) -> TwinAnswer:
-        limit = self.max_client_batch_size
-        return rerank(request, self._tokenizer(), max_batch=limit, clock=self.clock)
-
-    def _chat(self, request: ChatRequest) -> TwinAnswer:
-        label = Label(model=request.model_or(self.model_id), created=int(self.now()))
-        return chat(request, label, clock=self.clock)
-
-    def _tokenizer(self) -> Tokenizer:
-        return Tokenizer(
+    @property
+    def model(self) -> TeiModel:
+        """The model, its embedder loaded."""
+        tokenizer = Tokenizer(
             embedder=self.embedder(self.dimensions),
             max_input_length=self.max_input_length,
-            auto_truncate=self.auto_truncate,
+            auto_truncate=self._truncates,
         )
+        return TeiModel(
+            name=self.model_id,
+            task=self.task,
+            tokenizer=tokenizer,
+            max_batch=self.max_client_batch_size,
+            clock=self.clock,
+        )
+
+    @property
+    def _routes(self) -> Mapping[str, Mapping[str, _Route]]:
+        return _ALL_ROUTES if self.task is None else _ROUTES
+
+    @property
+    def _truncates(self) -> bool:
+        own = self.release.auto_truncate
+        return own if self.auto_truncate is None else self.auto_truncate
 
     def _info(self) -> dict[str, object]:
         return {
@@ -144,49 +147,77 @@ class Twin:
             "model_sha": None,
             "model_dtype": "float32",
             "served_model_name": self.model_id,
-            "model_type": {"embedding": {"pooling": "mean"}},
-            "max_concurrent_requests": 512,
+            "model_type": model_type(self.task, self.pooling),
+            "max_concurrent_requests": self.max_concurrent_requests,
             "max_input_length": self.max_input_length,
             "max_batch_tokens": 16384,
             "max_batch_requests": None,
             "max_client_batch_size": self.max_client_batch_size,
-            "auto_truncate": self.auto_truncate,
+            "auto_truncate": self._truncates,
             "tokenization_workers": 1,
-            "version": VERSION,
+            "version": self.release.version,
             "sha": None,
             "docker_label": None,
         }
 
-    def _admit(self, headers: Mapping[str, str], body: bytes) -> None:
-        self._authorize(headers)
-        content_type = headers.get("content-type", "")
-        if content_type != JSON and not _JSON_TYPE.fullmatch(content_type):
-            raise Refused(text(415, "Expected request with `Content-Type: application/json`"))
-        if len(body) > self.payload_limit:
-            raise Refused(text(413, _TOO_LARGE))
 
-    def _authorize(self, headers: Mapping[str, str]) -> None:
-        if self.api_key is not None and headers.get("authorization") != f"Bearer {self.api_key}":
-            raise Refused(TwinAnswer(status=401))
+_Route = Callable[[Twin, TwinRequest], TwinAnswer]
+_Respond = Callable[[Twin, bytes], TwinAnswer]
+_Words = Callable[[Failure, int], Mapping[str, object]]
 
 
-def _lower(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
+def _own_words(error: Failure, _status: int) -> Mapping[str, object]:
+    return {"error": error.error, "error_type": error.error_type}
 
 
-_EMBEDDINGS: Final[Mapping[Kind, tuple[Callable[[bytes], EmbedRequest], Form]]] = {
-    Kind.EMBED: (load_embed_request, vectors),
-    Kind.EMBED_SPARSE: (load_sparse_request, indexed_weights),
-    Kind.ELSER: (load_sparse_request, weights),
+def _openai_words(error: Failure, status: int) -> Mapping[str, object]:
+    return {"message": error.error, "code": status, "type": error.error_type}
+
+
+def _get(respond: _Route) -> Mapping[str, _Route]:
+    return {"GET": respond, "HEAD": respond}
+
+
+def _post(respond: _Respond, words: _Words = _own_words) -> Mapping[str, _Route]:
+    return {"POST": lambda twin, request: twin.post(respond, words, request)}
+
+
+def _of_model(
+    method: Callable[[TeiModel, bytes], TwinAnswer], words: _Words = _own_words
+) -> Mapping[str, _Route]:
+    return _post(lambda twin, body: method(twin.model, body), words)
+
+
+_ROUTES: Final[Mapping[str, Mapping[str, _Route]]] = {
+    "/": {**_get(Twin.health), **_of_model(TeiModel.default)},
+    "/invocations": _of_model(TeiModel.default),
+    "/embed": _of_model(TeiModel.embed),
+    "/embed_all": _of_model(TeiModel.embed_all),
+    "/embed_sparse": _of_model(TeiModel.embed_sparse),
+    "/predict": _of_model(TeiModel.predict),
+    "/rerank": _of_model(TeiModel.rerank),
+    "/tokenize": _of_model(TeiModel.tokenize),
+    "/decode": _of_model(TeiModel.decode),
+    "/similarity": _of_model(TeiModel.similarity),
+    "/embeddings": _of_model(TeiModel.openai, _openai_words),
+    "/v1/embeddings": _of_model(TeiModel.openai, _openai_words),
+    "/vertex": _of_model(TeiModel.vertex),
+    "/health": _get(Twin.health),
+    "/ping": _get(Twin.health),
+    "/info": _get(Twin.info),
+    "/metrics": _get(Twin.metrics),
+    "/docs": _get(Twin.docs),
+    "/api-doc/openapi.json": _get(Twin.openapi),
 }
-
-_ROUTES: Final[Mapping[str, Mapping[str, Kind | Callable[[Twin, TwinRequest], TwinAnswer]]]] = {
-    "/": {"GET": Twin.health, "HEAD": Twin.health, "POST": Kind.EMBED},
-    "/embed": {"POST": Kind.EMBED},
-    "/embed_sparse": {"POST": Kind.EMBED_SPARSE},
-    "/elser": {"POST": Kind.ELSER},
-    "/rerank": {"POST": Kind.RERANK},
-    "/v1/chat/completions": {"POST": Kind.CHAT},
-    "/health": {"GET": Twin.health, "HEAD": Twin.health},
-    "/info": {"GET": Twin.info, "HEAD": Twin.info},
+_ALL_ROUTES: Final[Mapping[str, Mapping[str, _Route]]] = {
+    **_ROUTES,
+    "/elser": _of_model(TeiModel.elser),
+    "/v1/chat/completions": _post(Twin.chat),
+}
+_PATHS: Final[Mapping[Kind, str]] = {
+    Kind.EMBED: "/embed",
+    Kind.EMBED_SPARSE: "/embed_sparse",
+    Kind.ELSER: "/elser",
+    Kind.RERANK: "/rerank",
+    Kind.CHAT: "/v1/chat/completions",
 }

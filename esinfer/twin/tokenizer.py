@@ -1,13 +1,13 @@
-"""From an input to its terms, cut to what the model takes or refused as TEI refuses it."""
+"""From an input to its tokens, cut to what the model takes or refused as TEI refuses it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from esinfer.twin.answers import invalid
-from esinfer.twin.embedders import Embedder
+from esinfer.twin.embedders import Embedder, Token
 
 Input: TypeAlias = str | list[int]
 """A text, or a text that has been cut into token ids already."""
@@ -31,6 +31,27 @@ class Truncation:
         return self.truncation_direction in _LEFT
 
 
+class Split(NamedTuple):
+    """An input as tokens: its own and, round those of a text, special ones."""
+
+    opening: Sequence[int]
+    own: Sequence[Token]
+    closing: Sequence[int]
+
+    @property
+    def size(self) -> int:
+        """How many tokens there are, special ones too."""
+        return len(self.opening) + len(self.own) + len(self.closing)
+
+    def cut(self, limit: int, *, keeps_end: bool) -> Sequence[Token]:
+        """At most ``limit`` tokens, all of the special ones among them."""
+        if self.size <= limit:
+            return [*self.opening, *self.own, *self.closing]
+        room = max(0, limit - len(self.opening) - len(self.closing))
+        kept = self.own[len(self.own) - room :] if keeps_end else self.own[:room]
+        return [*self.opening, *kept, *self.closing]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tokenizer:
     """The limits of a model and the embedder that cuts its texts."""
@@ -43,21 +64,20 @@ class Tokenizer:
         """Refuse what is too long to be tokenized, unless it may be cut."""
         self._check(count, self._longest, "characters", truncation)
 
-    def check_terms(self, count: int, truncation: Truncation) -> None:
-        """Refuse more terms than the model takes, unless they may be cut."""
+    def check_tokens(self, count: int, truncation: Truncation) -> None:
+        """Refuse more tokens than the model takes, unless they may be cut."""
         self._check(count, self.max_input_length, "tokens", truncation)
 
-    def split(self, item: Input) -> Sequence[str]:
-        """All terms of an input whose characters have been checked."""
-        if isinstance(item, str):
-            return self.embedder.terms(item[: self._longest])
-        # The twin cannot know what an id stands for, so an id is a term itself.
-        return [str(term) for term in item]
+    def split(self, item: Input) -> Split:
+        """All tokens of an input whose characters have been checked."""
+        if not isinstance(item, str):
+            return Split((), item, ())  # ids are what the model is to read, as they are
+        own = self.embedder.split(item[: self._longest])
+        return Split(self.embedder.opening, own, self.embedder.closing)
 
-    def cut(self, terms: Sequence[str], truncation: Truncation) -> Sequence[str]:
-        """What the model takes of the terms."""
-        limit = self.max_input_length
-        return terms[-limit:] if truncation.keeps_end else terms[:limit]
+    def cut(self, split: Split, truncation: Truncation) -> Sequence[Token]:
+        """What the model takes of the tokens."""
+        return split.cut(self.max_input_length, keeps_end=truncation.keeps_end)
 
     @property
     def _longest(self) -> int:

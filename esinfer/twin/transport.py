@@ -21,8 +21,7 @@ from esinfer.twin.answers import TwinAnswer, TwinRequest
 from esinfer.twin.delivery import Delivery, Ending
 from esinfer.twin.pauses import Interrupted
 from esinfer.twin.received import Received
-from esinfer.twin.servers import Server
-from esinfer.twin.tei import Kind
+from esinfer.twin.servers import Kind, Server
 from esinfer.twin.upstreams import Exchange, Upstreams
 from esinfer.upstream import (
     UpstreamRequest,

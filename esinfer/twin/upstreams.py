@@ -37,6 +37,7 @@ class ServerSettings:
     """Which server stands there; what is None is the profile's own choice."""
 
     profile: str = DEFAULT_PROFILE
+    task: str | None = None
     model: str | None = None
     dimensions: int | None = None
     api_key: str | None = field(default=None, repr=False)
@@ -184,6 +185,8 @@ class Upstream:
 def dialect_of(profile: str, received: Received) -> Dialect:
     """Who words the errors of a server: chat beside TEI is TGI's."""
     family = profile.partition("-")[0]
+    if family == "elser":  # the toolkit's container, with a handler of one's own
+        return Dialect.TOOLKIT
     known = {"toolkit", "serverless", "vllm", "tgi"}
     if family in known:
         return Dialect(family)
@@ -255,6 +258,7 @@ class Upstreams:
             model=settings.model,
             dimensions=settings.dimensions,
             api_key=settings.api_key,
+            task=settings.task,
         )
 
     def delete(self, name: str) -> None:

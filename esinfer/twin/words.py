@@ -33,14 +33,18 @@ def words(text: str) -> list[str]:
     return _WORD.findall(normal_form("NFKC", normal_form("NFKC", text).casefold()))
 
 
+def places(text: str) -> list[tuple[int, int]]:
+    """Where in the text as it stands its words are: each from a place to before another."""
+    return [match.span() for match in _WORD.finditer(text)]
+
+
 def pieces(text: str) -> list[str]:
     """The text as it stands, cut so that each piece holds one word; joined they are the text.
 
     Space goes with the word behind it, punctuation with the word before it. A
     text without words is one piece, an empty text none.
     """
-    found = [match.span() for match in _WORD.finditer(text)]
-    between = pairwise(found)
+    between = pairwise(places(text))
     starts = [_cut(text, before[1], behind[0]) for before, behind in between]
     return [text[start:end] for start, end in pairwise([0, *starts, len(text)]) if start < end]
 

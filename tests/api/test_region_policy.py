@@ -16,7 +16,7 @@ import pytest
 from esinfer.api.keys import NAMESPACES
 from esinfer.app import make_app
 from esinfer.config import load
-from esinfer.region_policy import RegionPolicy, RegionPolicyStore
+from esinfer.region_policy import MemoryRegionPolicyStore, RegionPolicies, RegionPolicy
 from tests.api.parse_errors import Link, body, illegal, parse, refused
 from tests.conftest import Client, Reply, envelope, run_app
 
@@ -46,7 +46,7 @@ async def timed() -> AsyncIterator[Client]:
     app = make_app(load(None, {}, []))
     async with run_app(app) as url, aiohttp.ClientSession() as session:
         namespaces = app[NAMESPACES]
-        policies = RegionPolicyStore(lambda: next(moments))
+        policies = RegionPolicies(MemoryRegionPolicyStore(), lambda: next(moments))
         namespaces.default = replace(namespaces.default, region_policy=policies)
         yield Client(url, session)
 
@@ -149,9 +149,9 @@ async def test_of_many_deletes_one_finds_the_policy(timed: Client) -> None:
     assert sorted(reply.status for reply in replies) == [200] + 19 * [404]
 
 
-def test_without_a_clock_of_its_own_a_store_keeps_the_time_of_day() -> None:
+async def test_without_a_clock_of_their_own_policies_have_the_time_of_day() -> None:
     before = datetime.now(UTC)
-    stored = RegionPolicyStore().put(RegionPolicy())
+    stored = await RegionPolicies(MemoryRegionPolicyStore()).put(RegionPolicy())
     assert before <= stored.created_at <= datetime.now(UTC)
 
 

@@ -12,7 +12,7 @@ from aiohttp import web
 from esinfer.api.protocol import make_runner
 from esinfer.app import make_app
 from esinfer.config import load
-from tests.conftest import Client, envelope
+from tests.conftest import Client, Reply, StartServer, envelope
 from tests.test_faults import run_twin
 
 PATH = "/_esinfer/upstreams"
@@ -20,7 +20,6 @@ START = {
     "name": "default",
     "profile": "tei-1.9",
     "model": "sentence-transformers/all-MiniLM-L6-v2",
-    "dimensions": 384,
     "state": "running",
     "faults": [],
 }
@@ -74,6 +73,29 @@ async def test_what_was_put_is_read_back_and_cleared(mock: Client) -> None:
     assert (await mock("DELETE", f"{PATH}/mine")).json == {"acknowledged": True}
     gone = await mock("GET", f"{PATH}/mine")
     assert gone.json == envelope("resource_not_found_exception", "Upstream not found [mine]", 404)
+
+
+async def test_each_url_has_its_own_profile(mock: Client) -> None:
+    settings = {"profile": "toolkit", "task": "sentence-similarity"}
+    reply = await mock("PUT", f"{PATH}/old", {"url": "https://old.example/*", **settings})
+    assert {name: reply.json[name] for name in settings} == settings
+
+    async def create(host: str) -> Reply:
+        service_settings = {"url": f"https://{host}.example/x", "api_key": "k"}
+        body = {"service": "hugging_face", "service_settings": service_settings}
+        return await mock("PUT", f"/_inference/text_embedding/{host}", body)
+
+    assert (await create("new")).status == 200
+    refused = await create("old")
+    assert refused.status == 400
+    assert "missing 1 required positional argument: 'sentences'" in refused.text
+
+
+async def test_another_profile_has_not_the_task_of_the_start(start: StartServer) -> None:
+    mock = await start("twin.task=reranker", mode="mock")
+    assert (await mock("GET", f"{PATH}/default")).json["task"] == "reranker"
+    other = await mock("PUT", f"{PATH}/default", {"profile": "toolkit"})
+    assert "task" not in other.json
 
 
 async def test_delete_brings_the_start_back(mock: Client) -> None:
@@ -141,7 +163,19 @@ async def test_delete_brings_the_start_back(mock: Client) -> None:
             {"faults": {"kind": "reset", "match": {"evry": 2}}},
             "[match] unknown field [evry] did you mean [every]?",
         ),
-        ({"profile": "tei-1.0"}, "unknown value [tei-1.0], did you mean [tei-1.9]?"),
+        (
+            {"profile": "tei-1.0"},
+            "unknown value [tei-1.0], did you mean any of [tei-1.8, tei-1.9]?",
+        ),
+        (
+            {"profile": "tgi", "task": "reranker"},
+            "task of profile tgi must be left out, got reranker",
+        ),
+        (
+            {"task": "chat"},
+            "task of profile tei-1.9 must be one of embedding, sentence-similarity, splade, "
+            "reranker, classifier, got chat",
+        ),
         ({"state": "asleep"}, "unknown value [asleep], expected one of [running, cold, paused]"),
         ({"ready_after": "1s"}, "[ready_after…] goes with the state [cold] alone"),
         ({"url": "*a" * 9}, "[url] may have [8] [*] at most"),

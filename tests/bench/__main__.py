@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import median
 from typing import NoReturn
 
-from tests.bench import scenarios, streaming
+from tests.bench import chunking, embedding, scenarios, streaming
 from tests.bench.load import CONNECTIONS, Client, Sample, choose_client
 from tests.bench.processes import BenchError
 from tests.bench.scenarios import Pair, Rounds
@@ -63,6 +63,9 @@ def _report(args: argparse.Namespace) -> Generator[str]:
     yield from _pairs(args, client)
     yield ""
     yield from streaming.report(4 * args.rounds)
+    yield ""
+    yield from chunking.report()
+    yield from embedding.report(args.seconds / 2, args.rounds)
     yield ""
     yield from _start(args)
 

@@ -19,7 +19,12 @@ _EMBEDDINGS = 200
 _NO_LIMIT = 60_000_000_000
 """Requests a minute: one a nanosecond."""
 
-_OPTIONS = ("--port=0", "--set=logging.level=warn", "--set=server.shutdown_timeout=1s")
+_OPTIONS = (
+    "--port=0",
+    "--set=logging.level=warn",
+    "--set=server.shutdown_timeout=1s",
+    "--set=store.kind=memory",
+)
 _CONNECTIONS = (
     f"--set=inference.max_total_connections={CONNECTIONS}",
     f"--set=inference.max_route_connections={CONNECTIONS}",

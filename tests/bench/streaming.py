@@ -38,7 +38,12 @@ _PATIENCE = 30.0
 _READ = 2**16
 _NO_LIMIT = 60_000_000_000
 _ENDPOINT = "/_inference/chat_completion/{}"
-_OPTIONS = ("--port=0", "--set=logging.level=warn", "--set=server.shutdown_timeout=1s")
+_OPTIONS = (
+    "--port=0",
+    "--set=logging.level=warn",
+    "--set=server.shutdown_timeout=1s",
+    "--set=store.kind=memory",
+)
 _BODY = json.dumps({"messages": [{"role": "user", "content": "How far is it?"}]}).encode()
 _STAMP = re.compile(rb'"content":"(\d+) ')
 _DONE = b"data: [DONE]\n\n"

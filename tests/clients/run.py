@@ -15,18 +15,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from tests.clients.servers import ServerError, live_servers
+from tests.clients.servers import Addresses, ServerError, live_servers, live_twins
 
 _HERE = Path(__file__).parent
 _ROOT = _HERE.parents[1]
 _BUILD = _ROOT / "build" / "clients"
+_PYTEST_COUNTS = re.compile(r"(?P<passed>\d+) passed(?:, (?P<skipped>\d+) skipped)?")
 _LIMIT = 60.0
 """Seconds that a suite may take."""
 
@@ -43,21 +44,40 @@ class Suite:
     version: str
     command: Sequence[str | Path]
     counts: re.Pattern[str]
+    servers: Callable[[], AbstractContextManager[Addresses]]
 
 
 def python_suite(name: str) -> Suite:
     """The checks of elasticsearch-py, with nothing of the project's own environment."""
-    pins = (_HERE / name / "requirements.txt").read_text(encoding="utf-8")
-    python = _BUILD / name / "bin" / "python"
     return Suite(
         client="elasticsearch-py",
-        version=pins.partition("elasticsearch[async]==")[2].split()[0],
-        command=[
-            *(python, "-m", "pytest", "--quiet", "-p", "no:cacheprovider"),
-            *("--confcutdir", _HERE, _HERE / "test_elasticsearch_py.py"),
-        ],
-        counts=re.compile(r"(?P<passed>\d+) passed(?:, (?P<skipped>\d+) skipped)?"),
+        version=_pinned(name, "elasticsearch[async]"),
+        command=_pytest(name, _HERE, _HERE / "test_elasticsearch_py.py"),
+        counts=_PYTEST_COUNTS,
+        servers=live_servers,
     )
+
+
+def hub_suite(name: str) -> Suite:
+    """The checks of huggingface_hub and openai, against twins alone."""
+    return Suite(
+        client="huggingface_hub",
+        version=_pinned(name, "huggingface_hub"),
+        command=_pytest(name, _HERE / name, _HERE / name / "check_hub.py"),
+        counts=_PYTEST_COUNTS,
+        servers=live_twins,
+    )
+
+
+def _pinned(name: str, package: str) -> str:
+    pins = (_HERE / name / "requirements.txt").read_text(encoding="utf-8")
+    return pins.partition(f"{package}==")[2].split()[0]
+
+
+def _pytest(name: str, conftests: Path, checks: Path) -> Sequence[str | Path]:
+    python = _BUILD / name / "bin" / "python"
+    options = ("--quiet", "-p", "no:cacheprovider", "--confcutdir", conftests)
+    return [python, "-m", "pytest", *options, checks]
 
 
 def node_suite(name: str) -> Suite:
@@ -73,10 +93,14 @@ def node_suite(name: str) -> Suite:
         counts=re.compile(
             r"^\S+ pass (?P<passed>\d+)$.*^\S+ skipped (?P<skipped>\d+)$", re.MULTILINE | re.DOTALL
         ),
+        servers=live_servers,
     )
 
 
 def suite_of(name: str) -> Suite:
+    """The suite whose pins are in the directory of that name."""
+    if name == "hub":
+        return hub_suite(name)
     return python_suite(name) if name.startswith("py") else node_suite(name)
 
 
@@ -84,7 +108,7 @@ def run(name: str, suite: Suite) -> str:
     """Run a suite against servers of its own; how much has passed, or SuiteError."""
     told = {"ESINFER_SUITE_VERSION": suite.version, "ESINFER_SUITE_HOME": str(_BUILD / name)}
     try:
-        with live_servers() as servers:
+        with suite.servers() as servers:
             status, output = watch(suite.command, {**os.environ, **servers.environment, **told})
     except ServerError as error:
         raise SuiteError(str(error)) from error

@@ -7,12 +7,12 @@ import select
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from typing import IO
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, fields
+from typing import IO, Self
 
-_ADDRESS = re.compile(r"http://\S+")
+_ADDRESS = re.compile(r"https?://\S+")
 _PATIENCE = 15.0
 _VARIABLE = "ESINFER_SUITE_{}"
 
@@ -22,12 +22,8 @@ class ServerError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Servers:
-    """Their addresses: a mock, and a server for whose endpoints there is a twin behind HTTP."""
-
-    mock: str
-    serve: str
-    twin: str
+class Addresses:
+    """The addresses of servers, by what a suite calls them."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -35,12 +31,34 @@ class Servers:
         return {_VARIABLE.format(name.upper()): url for name, url in asdict(self).items()}
 
     @classmethod
-    def told(cls, environ: Mapping[str, str]) -> Servers | None:
+    def told(cls, environ: Mapping[str, str]) -> Self | None:
         """What the environment says, if it says it."""
-        variables = {name: _VARIABLE.format(name.upper()) for name in cls.__slots__}
+        variables = {item.name: _VARIABLE.format(item.name.upper()) for item in fields(cls)}
         if not environ.keys() >= set(variables.values()):
             return None
         return cls(**{name: environ[variable] for name, variable in variables.items()})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Servers(Addresses):
+    """A mock, and a server for whose endpoints there is a twin behind HTTP."""
+
+    mock: str
+    serve: str
+    twin: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Twins(Addresses):
+    """Twins of several profiles; ``similarity`` is a TEI that compares sentences."""
+
+    tei: str
+    tei_1_8: str
+    similarity: str
+    toolkit: str
+    serverless: str
+    tgi: str
+    vllm: str
 
 
 @contextmanager
@@ -58,9 +76,32 @@ def live_servers() -> Iterator[Servers]:
 
 
 @contextmanager
+def live_twins() -> Iterator[Twins]:
+    """As above, twins alone; their key is ``hf_secret``, and those of chats serve ``chat``."""
+    chat = ("--set", "twin.model_id=chat")
+    options: Mapping[str, Sequence[str]] = {
+        "tei": ("--profile", "tei-1.9"),
+        "tei_1_8": ("--profile", "tei-1.8"),
+        "similarity": ("--set", "twin.task=sentence-similarity"),
+        "toolkit": ("--profile", "toolkit"),
+        "serverless": ("--profile", "serverless"),
+        "tgi": ("--profile", "tgi", *chat),
+        "vllm": ("--profile", "vllm", *chat),
+    }
+    key = ("--set", "twin.api_key=hf_secret")
+    with ExitStack() as stack:
+        yield Twins(
+            **{
+                name: stack.enter_context(running("twin", *key, *own))
+                for name, own in options.items()
+            }
+        )
+
+
+@contextmanager
 def running(command: str, *options: str) -> Iterator[str]:
     """A server until the block is left; its address. Raises ServerError, as above."""
-    quiet = ("--set", "logging.level=error")
+    quiet = ("--set", "logging.level=error", "--set", "store.kind=memory")
     with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
         process = subprocess.Popen(  # noqa: S603 -- our own interpreter
             [sys.executable, "-m", "esinfer", command, "--port", "0", *quiet, *options],

@@ -16,15 +16,25 @@ import pytest
 
 from tests.clients import run
 from tests.clients.run import SuiteError, suite_of
-from tests.clients.servers import ServerError, Servers, running
+from tests.clients.servers import ServerError, Servers, Twins, running
 
 SERVERS = Servers(mock="http://a", serve="http://b", twin="http://c")
+TWINS = Twins(
+    tei="http://a",
+    tei_1_8="http://b",
+    similarity="http://c",
+    toolkit="http://d",
+    serverless="http://e",
+    tgi="http://f",
+    vllm="http://g",
+)
 NODE_SAYS = "\u2139 tests 7\n\u2139 pass 5\n\u2139 fail 0\n\u2139 skipped 2\n"
 
 
 @pytest.fixture(autouse=True)
 def _no_servers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "live_servers", lambda: nullcontext(SERVERS))
+    monkeypatch.setattr(run, "live_twins", lambda: nullcontext(TWINS))
 
 
 def python(code: str) -> Sequence[str]:
@@ -41,6 +51,17 @@ def test_a_suite_is_told_its_release_and_the_servers() -> None:
     assert run.run("py8", suite) == "3 passed, 0 skipped"
     assert Servers.told(SERVERS.environment) == SERVERS
     assert Servers.told({}) is None
+
+
+def test_the_suite_of_the_hub_is_told_twins() -> None:
+    code = (
+        "import os; told = os.environ; assert told['ESINFER_SUITE_VERSION'][0].isdecimal();"
+        "assert told['ESINFER_SUITE_TEI_1_8'] == 'http://b'; print('3 passed in 0.1s')"
+    )
+    suite = replace(suite_of("hub"), command=python(code))
+    assert run.run("hub", suite) == "3 passed, 0 skipped"
+    assert Twins.told(TWINS.environment) == TWINS
+    assert Twins.told(SERVERS.environment) is None
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ def test_success_tells_what_it_cost() -> None:
     ticks = itertools.count(0, 0.25)
     answer = post(ASK, {"role": "user", "content": "wörd"}, twin=Twin(clock=lambda: next(ticks)))
     assert answer.headers == {
-        "x-compute-type": "cpu",
+        "x-compute-type": "gpu+optimized",
         "x-compute-time": "0.250000",
         "x-compute-characters": "18",
     }
@@ -225,7 +225,7 @@ def test_a_stream() -> None:
         b"data: [DONE]\n\n",
     ]
     assert answer.headers == {
-        "x-compute-type": "cpu",
+        "x-compute-type": "gpu+optimized",
         "x-compute-characters": "14",
         "cache-control": "no-cache",
         "x-accel-buffering": "no",

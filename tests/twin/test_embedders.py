@@ -1,17 +1,20 @@
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-from esinfer.twin.embedders import hashing_embedder
+import pytest
+
+from esinfer.twin.embedders import Embedder, hashing_embedder, static_embedder
 
 
 def test_the_twin_is_imported_without_numpy() -> None:
-    """Neither starting up nor a chat waits for numpy: the first text to be embedded loads it."""
+    """Neither starting up nor a chat waits for numpy or tokenizers: the first text loads them."""
     code = (
         "import sys, esinfer.twin.app, esinfer.twin.tei as tei\n"
         "twin = tei.Twin()\n"
         "request = tei.TwinRequest(method='GET', path='/info', headers={})\n"
-        "print(twin.answer(request).status, 'numpy' in sys.modules)\n"
+        "print(twin.answer(request).status, {'numpy', 'tokenizers'} & set(sys.modules) != set())\n"
         'chat = b\'{"messages": [{"role": "user", "content": "a"}]}\'\n'
         "answer = twin.run(tei.Kind.CHAT, {'content-type': 'application/json'}, chat)\n"
         "print(answer.status, 'numpy' in sys.modules)\n"
@@ -29,6 +32,7 @@ def test_the_twin_is_imported_without_numpy() -> None:
     assert ran.stdout.split() == ["200", "False", "200", "False", "True"]
 
 
-def test_one_embedder_for_each_length() -> None:
-    assert hashing_embedder(8) is hashing_embedder(8)
-    assert hashing_embedder(8).dimensions == 8
+@pytest.mark.parametrize("embedder", [hashing_embedder, static_embedder])
+def test_one_embedder_for_each_length(embedder: Callable[[int], Embedder]) -> None:
+    assert embedder(8) is embedder(8)
+    assert embedder(8).dimensions == 8

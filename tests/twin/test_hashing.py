@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from esinfer.twin import hashing
+from esinfer.twin.embedders import NoVocabulary
 from esinfer.twin.hashing import HashingEmbedder
+from esinfer.twin.words import words
 
 FOX = "The quick brown fox jumps over the lazy dog."
 FOX_SHA256 = "9baceb099ef15dd8f1c0fd26fcceff605fbfe4b9429ed1cca427687544ca3e0e"
@@ -108,7 +110,7 @@ def test_a_text_has_one_vector_whatever_stands_beside_it(text: str, other: str) 
 
 @given(st.text(st.characters(max_codepoint=127)))
 def test_ascii_is_cut_into_words_as_any_other_text_is(text: str) -> None:
-    assert EMBEDDER.tokens(text) == EMBEDDER.tokens(f"{text} é")[:-1]
+    assert words(text) == words(f"{text} é")[:-1]
 
 
 def test_a_lone_surrogate_is_embedded_too() -> None:
@@ -247,11 +249,11 @@ def test_the_order_of_words_counts() -> None:
     ],
 )
 def test_words(text: str, tokens: list[str]) -> None:
-    assert EMBEDDER.tokens(text) == tokens
+    assert words(text) == tokens
 
 
 def test_fewer_dimensions_are_a_cut_and_normalised_vector() -> None:
-    terms = [EMBEDDER.terms(FOX)]
+    terms = [EMBEDDER.split(FOX)]
     full = EMBEDDER.dense(terms)[0].astype(np.float64)
     cut = EMBEDDER.dense(terms, dimensions=64)[0]
     assert norm(cut) == pytest.approx(1, abs=1e-6)
@@ -259,31 +261,48 @@ def test_fewer_dimensions_are_a_cut_and_normalised_vector() -> None:
 
 
 def test_a_vector_not_normalised_points_the_same_way() -> None:
-    terms = [EMBEDDER.terms(FOX)]
+    terms = [EMBEDDER.split(FOX)]
     raw = EMBEDDER.dense(terms, normalize=False)[0]
     assert norm(raw) > 2
     assert raw / norm(raw) == pytest.approx(EMBEDDER.dense(terms)[0], abs=1e-6)
 
 
 def test_sparse_weights_fall_and_stop_words_are_light() -> None:
-    weights = EMBEDDER.weigh(EMBEDDER.terms("The dog and the cat and the dog"))
+    weights = EMBEDDER.weigh(EMBEDDER.split("The dog and the cat and the dog"))
     assert weights == {"dog": 1.375, "cat": 1.0, "the": 0.2109375, "and": 0.171875}
     assert list(weights) == ["dog", "cat", "the", "and"]
 
 
 @given(st.text())
 def test_sparse_weights_are_positive_float32_numbers_of_the_words(text: str) -> None:
-    weights = EMBEDDER.weigh(EMBEDDER.terms(text))
-    assert set(weights) == set(EMBEDDER.tokens(text))
+    weights = EMBEDDER.weigh(EMBEDDER.split(text))
+    assert set(weights) == set(words(text))
     assert all(weight > 0 and float(np.float32(weight)) == weight for weight in weights.values())
 
 
 @pytest.mark.parametrize("text", WORDLESS)
 def test_a_text_without_words_has_no_sparse_weights(text: str) -> None:
-    assert EMBEDDER.weigh(EMBEDDER.terms(text)) == {}
+    assert EMBEDDER.weigh(EMBEDDER.split(text)) == {}
 
 
 def test_the_memory_of_words_is_bounded() -> None:
     embedder = HashingEmbedder(4096)
     embedder.embed([f"word{index}" for index in range(2000)])
     assert embedder._row.cache_info().currsize == 1024
+
+
+def test_numbers_cannot_be_turned_back() -> None:
+    with pytest.raises(NoVocabulary, match="token 7 is a hash, from which no text can be told"):
+        EMBEDDER.name(7)
+    with pytest.raises(NoVocabulary, match="token 7"):
+        EMBEDDER.decode([7, 8], skip_special=True)
+
+
+def test_token_vectors_are_those_of_the_words_alone() -> None:
+    rows = EMBEDDER.token_vectors(["quick", "fox", 5])
+    assert rows.shape == (3, 384)
+    assert np.array_equal(rows[1:2], EMBEDDER.dense([["fox"]], normalize=False))
+
+
+def test_a_word_in_another_form_has_the_number_of_its_folded_form() -> None:
+    assert EMBEDDER.locate("a ﬁsh") == [(EMBEDDER.index("a"), 0, 1), (EMBEDDER.index("fish"), 2, 5)]

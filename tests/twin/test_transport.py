@@ -6,7 +6,8 @@ import orjson
 import pytest
 
 from esinfer.tasks import TaskType
-from esinfer.twin.tei import Kind, Twin
+from esinfer.twin.servers import Kind
+from esinfer.twin.tei import Twin
 from esinfer.twin.transport import TwinTransport
 from esinfer.twin.upstreams import single
 from esinfer.upstream import UpstreamRequest

@@ -12,8 +12,8 @@ from esinfer.twin.answers import TwinRequest
 from esinfer.twin.control import Control
 from esinfer.twin.delivery import Ending
 from esinfer.twin.faults.latency import latency
+from esinfer.twin.profiles import make_server
 from esinfer.twin.received import Received
-from esinfer.twin.servers import make_server
 from esinfer.twin.tei import Twin
 from esinfer.twin.upstreams import Upstreams, UpstreamSettings, single
 

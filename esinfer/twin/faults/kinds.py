@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from esinfer.json_schema import Named, any_of
 from esinfer.nested_parser import ObjectField
 from esinfer.object_parser import ObjectParser
 from esinfer.twin import fields
@@ -206,6 +207,23 @@ NAMES: Final = (LATENCY, *KINDS)
 def parser_of(kind: str) -> FaultParser:
     """What reads the faults of a kind."""
     return _LATENCY if kind == LATENCY else KINDS[kind].parser
+
+
+def _describe(parser: FaultParser, names: Sequence[str]) -> Named:
+    """The faults of kinds with the same parameters."""
+    described = parser.json_schema()
+    kind = {"kind": {"enum": list(names)}}
+    members = {**described, "properties": {**described["properties"], **kind}}
+    title = "Plain" if parser is _BARE else "".join(map(str.title, names[0].split("_")))
+    return Named(f"{title}Fault", members)
+
+
+def describe_faults() -> Named:
+    """What is accepted as a fault, kind by kind."""
+    kinds: dict[FaultParser, list[str]] = {}
+    for name in NAMES:
+        kinds.setdefault(parser_of(name), []).append(name)
+    return Named("Fault", any_of(*(_describe(*each) for each in kinds.items())))
 
 
 def make_fault(loaded: Mapping[str, Any], declared: Mapping[str, object]) -> Fault:

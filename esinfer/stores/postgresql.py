@@ -1,0 +1,242 @@
+"""Endpoints in a PostgreSQL database, which replicas on several machines share.
+
+Each change tells its inference id over NOTIFY in its own transaction; every
+replica listens, and answers reads from memory until it hears of a change. That
+there is no such endpoint is never remembered, so a new one is everywhere at
+once; a changed or deleted one as soon as PostgreSQL has told it. While nobody
+listens, as after a broken connection, each read asks the database.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from esinfer.endpoints import InferenceEndpoint
+from esinfer.errors import (
+    ElasticsearchError,
+    EndpointAlreadyExists,
+    EndpointNotStored,
+    StoreUnavailable,
+    UpdateInProgress,
+)
+from esinfer.region_policy import RegionPolicy, StoredRegionPolicy, successor
+from esinfer.stores import migrations, policies
+from esinfer.stores.cache import EndpointCache
+from esinfer.stores.errors import StoreError
+from esinfer.stores.listening import CHANNEL, FAILURES, Listener, story
+from esinfer.stores.rows import Row, Rows
+from esinfer.stores.sealing import Sealed
+
+if TYPE_CHECKING:
+    from asyncpg import Pool, Record
+    from asyncpg.pool import PoolConnectionProxy
+
+_LOGGER = logging.getLogger(__name__)
+_CONNECTIONS = 10
+_CONNECT_TIMEOUT = 10.0
+_COMMAND_TIMEOUT = 10.0
+
+_LOCK = "SELECT pg_advisory_xact_lock(4994354013249)"  # any number, but always the same
+_SELECT = """SELECT inference_id, configuration, key_id, content
+    FROM esinfer_endpoint JOIN esinfer_secret USING (inference_id)"""
+_SELECT_POLICY = "SELECT policy, created_at, updated_at FROM esinfer_region_policy"
+_NOTIFY = f"SELECT pg_notify('{CHANNEL}', $1)"
+
+
+@asynccontextmanager
+async def open_postgresql(url: str, rows: Rows) -> AsyncIterator[PostgresqlStore]:
+    """The store in that database, whose tables are made if they are not there.
+
+    Raises StoreError, and changes nothing, if it cannot be used as it is.
+    """
+    cache = EndpointCache()
+    async with _pool(url, rows) as pool, Listener(url, cache).running() as listener:
+        yield PostgresqlStore(pool, rows, cache, listener)
+
+
+@asynccontextmanager
+async def _pool(url: str, rows: Rows) -> AsyncIterator[Pool[Record]]:
+    """Connections to the database, which has been made ready."""
+    async with AsyncExitStack() as stack:
+        try:
+            pool = asyncpg.create_pool(
+                url,
+                min_size=1,
+                max_size=_CONNECTIONS,
+                timeout=_CONNECT_TIMEOUT,
+                command_timeout=_COMMAND_TIMEOUT,
+                server_settings={"application_name": "esinfer"},
+            )
+            await stack.enter_async_context(pool)
+            async with pool.acquire() as connection, connection.transaction():
+                await _prepare(connection, rows)
+        except ValueError as error:  # it may quote what stands where a password should not
+            raise StoreError("store.url: the database's address cannot be read") from error
+        except FAILURES as error:
+            raise StoreError(f"store.url: cannot use the database: {story(error)}") from error
+        yield pool
+
+
+async def _prepare(connection: PoolConnectionProxy[Record], rows: Rows) -> None:
+    await connection.execute(_LOCK)  # replicas that start together take turns
+    await connection.execute(migrations.CREATE_TABLE)
+    version: int = await connection.fetchval(migrations.READ_VERSION)
+    where = "store.url: the database"
+    for statement in migrations.statements(version, where, type_of_bytes="BYTEA"):
+        await connection.execute(statement)
+    keys = rows.keys
+    found = await connection.fetch("SELECT DISTINCT key_id FROM esinfer_secret")
+    keys.check(row["key_id"] for row in found)
+    old = await connection.fetch(
+        "SELECT inference_id, key_id, content FROM esinfer_secret WHERE key_id != $1 FOR UPDATE",
+        keys.current,
+    )
+    for inference_id, key_id, content in old:
+        sealed = rows.renewed(inference_id, Sealed(key_id=key_id, content=content))
+        await connection.execute(
+            "UPDATE esinfer_secret SET key_id = $1, content = $2 WHERE inference_id = $3",
+            *(sealed.key_id, sealed.content, inference_id),
+        )
+
+
+class PostgresqlStore:
+    """An EndpointStore and RegionPolicyStore."""
+
+    def __init__(
+        self, pool: Pool[Record], rows: Rows, cache: EndpointCache, listener: Listener
+    ) -> None:
+        self._pool = pool
+        self._rows = rows
+        self._cache = cache
+        self._listener = listener
+
+    async def get(self, inference_id: str) -> InferenceEndpoint | None:
+        endpoint = self._cache.get(inference_id)
+        if endpoint is not None:
+            return endpoint
+        generation = self._cache.generation
+        rows = await self._fetch(f"{_SELECT} WHERE inference_id = $1", inference_id)
+        if not rows:
+            return None
+        endpoint = self._endpoint(rows[0])
+        if self._listener.listens:
+            self._cache.keep(endpoint, generation)
+        return endpoint
+
+    def _endpoint(self, row: Record) -> InferenceEndpoint:
+        sealed = Sealed(key_id=row["key_id"], content=row["content"])
+        return self._rows.to_endpoint(
+            Row(inference_id=row["inference_id"], configuration=row["configuration"], sealed=sealed)
+        )
+
+    async def list(self) -> Sequence[InferenceEndpoint]:
+        rows = await self._fetch(f'{_SELECT} ORDER BY inference_id COLLATE "C"')
+        return [self._endpoint(row) for row in rows]
+
+    async def create(self, endpoint: InferenceEndpoint) -> None:
+        row = self._rows.to_row(endpoint)
+        async with self._changing(endpoint.inference_id) as connection:
+            created = await connection.fetchval(
+                "INSERT INTO esinfer_endpoint VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING 1",
+                *(row.inference_id, row.configuration),
+            )
+            if created is None:
+                raise EndpointAlreadyExists(inference_id=endpoint.inference_id)
+            await connection.execute(
+                "INSERT INTO esinfer_secret VALUES ($1, $2, $3)",
+                *(row.inference_id, row.sealed.key_id, row.sealed.content),
+            )
+
+    async def replace(self, endpoint: InferenceEndpoint, *, stored: InferenceEndpoint) -> bool:
+        row = self._rows.to_row(endpoint)
+        async with self._changing(endpoint.inference_id) as connection:
+            current = await connection.fetchrow(
+                f"{_SELECT} WHERE inference_id = $1 FOR UPDATE", row.inference_id
+            )
+            if current is None:
+                return False
+            if self._endpoint(current) != stored:
+                raise UpdateInProgress(inference_id=endpoint.inference_id)
+            await connection.execute(
+                "UPDATE esinfer_endpoint SET configuration = $1 WHERE inference_id = $2",
+                *(row.configuration, row.inference_id),
+            )
+            await connection.execute(
+                "UPDATE esinfer_secret SET key_id = $1, content = $2 WHERE inference_id = $3",
+                *(row.sealed.key_id, row.sealed.content, row.inference_id),
+            )
+        return True
+
+    async def delete(self, inference_id: str) -> bool:
+        async with self._changing(inference_id, StoreUnavailable()) as connection:
+            deleted = await connection.fetchval(
+                "DELETE FROM esinfer_endpoint WHERE inference_id = $1 RETURNING 1", inference_id
+            )
+        return deleted is not None
+
+    async def get_region_policy(self) -> StoredRegionPolicy | None:
+        rows = await self._fetch(_SELECT_POLICY)
+        return _policy(rows[0]) if rows else None
+
+    async def put_region_policy(self, policy: RegionPolicy, now: datetime) -> StoredRegionPolicy:
+        async with self._connection() as connection, connection.transaction():
+            await connection.execute(_LOCK)  # there is no row to lock before the first PUT
+            row = await connection.fetchrow(_SELECT_POLICY)
+            stored = successor(_policy(row) if row else None, policy, now)
+            await connection.execute(
+                "INSERT INTO esinfer_region_policy VALUES (1, $1, $2, $3) ON CONFLICT (only_row)"
+                " DO UPDATE SET policy = $1, created_at = $2, updated_at = $3",
+                *policies.to_row(stored),
+            )
+        return stored
+
+    async def delete_region_policy(self) -> bool:
+        async with self._connection() as connection:
+            deleted = await connection.fetchval("DELETE FROM esinfer_region_policy RETURNING 1")
+        return deleted is not None
+
+    async def _fetch(self, query: str, *arguments: str) -> Sequence[Record]:
+        """Rows; asked for a second time on a new connection if the first one was broken."""
+        try:
+            async with self._pool.acquire(timeout=_CONNECT_TIMEOUT) as connection:
+                return await connection.fetch(query, *arguments)
+        except FAILURES as error:
+            _LOGGER.debug("asking again: %s", story(error))
+            await self._pool.expire_connections()  # the others broke with it
+        async with self._connection() as connection:
+            return await connection.fetch(query, *arguments)
+
+    @asynccontextmanager
+    async def _changing(
+        self, inference_id: str, failure: ElasticsearchError | None = None
+    ) -> AsyncIterator[PoolConnectionProxy[Record]]:
+        """A transaction that changes one endpoint: all of it, and every replica is told."""
+        failure = failure or EndpointNotStored(inference_id=inference_id)
+        try:
+            async with self._connection(failure) as connection, connection.transaction():
+                yield connection
+                await connection.execute(_NOTIFY, inference_id)
+        finally:  # whatever has become of it
+            self._cache.forget(inference_id)
+
+    @asynccontextmanager
+    async def _connection(
+        self, failure: ElasticsearchError | None = None
+    ) -> AsyncIterator[PoolConnectionProxy[Record]]:
+        """A connection; ``failure``, or StoreUnavailable, if it or a statement fails."""
+        try:
+            async with self._pool.acquire(timeout=_CONNECT_TIMEOUT) as connection:
+                yield connection
+        except FAILURES as error:
+            _LOGGER.error("the store failed: %s", story(error))  # noqa: TRY400 -- see story()
+            raise failure or StoreUnavailable from error
+
+
+def _policy(row: Record) -> StoredRegionPolicy:
+    return policies.from_row((row["policy"], row["created_at"], row["updated_at"]))

@@ -1,0 +1,93 @@
+"""An endpoint as a row: its configuration in the open, its secrets sealed.
+
+How an endpoint is written as text is its service's affair, and told by a
+``Codec``; here the secrets are sealed and opened.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Protocol
+
+from esinfer.endpoints import InferenceEndpoint
+from esinfer.errors import EndpointUnreadable
+from esinfer.stores.sealing import Keys, Sealed
+
+_LOGGER = logging.getLogger(__name__)
+_REMEMBERED = 16_384
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """An endpoint as two JSON texts, all that cannot be rebuilt from elsewhere."""
+
+    inference_id: str
+    configuration: str
+    secrets: str = field(repr=False)
+
+
+class Codec(Protocol):
+    """Writes and reads endpoints: ``load(dump(endpoint)) == endpoint``."""
+
+    def dump(self, endpoint: InferenceEndpoint) -> Record:
+        """The endpoint as text."""
+
+    def load(self, record: Record) -> InferenceEndpoint:
+        """The endpoint; ValueError if the texts are not those of one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """An endpoint as a database holds it."""
+
+    inference_id: str
+    configuration: str
+    sealed: Sealed
+
+
+class Rows:
+    """Turns endpoints into rows and back."""
+
+    def __init__(self, codec: Codec, keys: Keys) -> None:
+        self._codec = codec
+        self.keys = keys
+        self._load = lru_cache(maxsize=_REMEMBERED)(self._read)
+
+    def to_row(self, endpoint: InferenceEndpoint) -> Row:
+        record = self._codec.dump(endpoint)
+        return Row(
+            inference_id=record.inference_id,
+            configuration=record.configuration,
+            sealed=self.keys.seal(record.inference_id, record.secrets.encode()),
+        )
+
+    def to_endpoint(self, row: Row) -> InferenceEndpoint:
+        """The endpoint; EndpointUnreadable if the row is damaged or a newer esinfer's.
+
+        It is read once: most rows of a list are those of the list before.
+        """
+        return self._load(row)
+
+    def _read(self, row: Row) -> InferenceEndpoint:
+        try:
+            secrets = self.keys.unseal(row.inference_id, row.sealed).decode()
+            return self._codec.load(
+                Record(
+                    inference_id=row.inference_id,
+                    configuration=row.configuration,
+                    secrets=secrets,
+                )
+            )
+        except ValueError as error:  # its text may quote what is secret
+            _LOGGER.error(  # noqa: TRY400 -- as above
+                "stored inference endpoint [%s] cannot be read: %s",
+                row.inference_id,
+                type(error).__name__,
+            )
+            raise EndpointUnreadable(inference_id=row.inference_id) from None
+
+    def renewed(self, inference_id: str, sealed: Sealed) -> Sealed:
+        """The same content, sealed with the first key."""
+        return self.keys.seal(inference_id, self.keys.unseal(inference_id, sealed))

@@ -1,0 +1,142 @@
+"""The web server of Hugging Face's Inference Toolkit, the "Default" container of endpoints.
+
+It hands the ``inputs`` of a body to a pipeline. It is strict about media types,
+knows no key and no limits, and answers whatever goes wrong with status 400 and
+what Python says of it.
+
+Known difference: of the media types that it lists it takes ``application/json``
+and ``text/plain``, and writes JSON alone.
+Source: huggingface-inference-toolkit 0.5.6 ``webservice_starlette.py``,
+``serialization/base.py``; upstream.md section 1b.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+import orjson
+
+from esinfer.twin.answers import JSON, TEXT, TwinAnswer, TwinRequest, json, text
+from esinfer.twin.axum import lower
+from esinfer.twin.servers import UNLIMITED, Kind
+
+_JSON_TYPES: Final = (JSON, "application/json; charset=UTF-8")
+_PLAIN: Final = "text/plain"
+_TYPES: Final = (
+    *_JSON_TYPES,
+    *("text/csv", _PLAIN),
+    *("image/png", "image/jpeg", "image/jpg", "image/tiff", "image/bmp", "image/gif"),
+    *("image/webp", "image/x-image"),
+    *("audio/x-flac", "audio/flac", "audio/mpeg", "audio/x-mpeg-3", "audio/wave", "audio/wav"),
+    *("audio/x-wav", "audio/ogg", "audio/x-audio", "audio/webm", "audio/webm;codecs=opus"),
+    *("audio/AMR", "audio/amr", "audio/AMR-WB", "audio/AMR-WB+", "audio/m4a", "audio/x-m4a"),
+)
+_INDENT: Final = " " * 16
+
+
+class PipelineError(Exception):
+    """A pipeline has raised; ``str`` is what Python says."""
+
+
+Pipeline = Callable[[Any, Mapping[str, object]], bytes]
+"""From ``inputs`` and ``parameters`` to the answer's body; raises PipelineError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """The server round ``pipeline``."""
+
+    pipeline: Pipeline
+    payload_limit: int = UNLIMITED
+
+    def answer(self, request: TwinRequest) -> TwinAnswer:
+        """Answer a request by its path and method."""
+        methods = _ROUTES.get(request.path)
+        if methods is None:
+            return text(404, "Not Found")
+        respond = methods.get(request.method)
+        if respond is None:
+            allow = {"allow": ", ".join(methods)}
+            return TwinAnswer(
+                status=405, content_type=TEXT, body=b"Method Not Allowed", headers=allow
+            )
+        return respond(self, request)
+
+    def run(self, kind: Kind, headers: Mapping[str, str], body: bytes) -> TwinAnswer:
+        """Answer a body: there is one route for all kinds."""
+        del kind
+        return self.predict(TwinRequest(method="POST", path="/", headers=headers, body=body))
+
+    def predict(self, request: TwinRequest) -> TwinAnswer:
+        """``POST /``: what the pipeline makes of the inputs."""
+        headers = lower(request.headers)
+        try:
+            fields = _read(headers.get("content-type"), request.body)
+            parameters = fields.get("parameters", _parameters(request.query))
+            body = self.pipeline(fields["inputs"], parameters or {})
+            return TwinAnswer(status=200, content_type=_accepted(headers), body=body)
+        except (PipelineError, orjson.JSONDecodeError, UnicodeDecodeError) as error:
+            return json(400, {"error": str(error)})
+
+    def health(self, _request: TwinRequest) -> TwinAnswer:
+        """``GET /health``."""
+        return text(200, "Ok")
+
+    def metrics(self, _request: TwinRequest) -> TwinAnswer:
+        """``GET /metrics``: nothing ever waits here."""
+        return text(200, "inf_batch_current_size 0\ninf_queue_size 0\n")
+
+
+def _read(content_type: str | None, body: bytes) -> Mapping[str, Any]:
+    if content_type == _PLAIN:
+        return {"inputs": body.decode()}
+    if content_type not in _JSON_TYPES:
+        raise _unsupported("Content", "content", content_type or None)
+    fields = orjson.loads(body)
+    if not isinstance(fields, dict | list | str):
+        raise PipelineError(f"argument of type '{type(fields).__name__}' is not iterable")
+    if not isinstance(fields, dict) or "inputs" not in fields:
+        received = orjson.dumps(fields)
+        raise PipelineError(f"Body needs to provide a inputs key, received: {received!r}")
+    return fields
+
+
+def _parameters(query: str) -> Mapping[str, object]:
+    """What stands behind the question mark; whole numbers and truth values are read as such."""
+    return {name: _value(value) for name, value in parse_qsl(query)}
+
+
+def _value(text: str) -> object:
+    if text.isdecimal():
+        return int(text)
+    return {"true": True, "false": False}.get(text.lower(), text)
+
+
+def _accepted(headers: Mapping[str, str]) -> str:
+    """The media type of the answer; looked at when it is there, as in the original."""
+    accept = headers.get("accept") or "*/*"
+    if accept == "*/*":
+        return JSON
+    if accept not in _JSON_TYPES:
+        raise _unsupported("Accept", "accept", accept)
+    return accept
+
+
+def _unsupported(header: str, word: str, value: str | None) -> PipelineError:
+    lines = (
+        f'{header} type "{value}" not supported.',
+        f"Supported {word} types are:",
+        ", ".join(_TYPES),
+    )
+    return PipelineError("".join(f"\n{_INDENT}{line}" for line in lines) + "\n" + " " * 12)
+
+
+_ROUTES: Final[Mapping[str, Mapping[str, Callable[[Container, TwinRequest], TwinAnswer]]]] = {
+    "/": {"GET": Container.health, "HEAD": Container.health, "POST": Container.predict},
+    "/health": {"GET": Container.health, "HEAD": Container.health},
+    "/predict": {"POST": Container.predict},
+    "/metrics": {"GET": Container.metrics, "HEAD": Container.metrics},
+}

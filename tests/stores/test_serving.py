@@ -1,0 +1,186 @@
+"""Servers with a durable store, through HTTP and the command line."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from esinfer.api.about import Mode
+from esinfer.app import make_app
+from esinfer.config import load
+from esinfer.stores import sqlite_file
+from tests.conftest import PROBES, Answer, Client, StartServer, Upstream, create, envelope, run_app
+from tests.stores.contract import API_KEY, KEY, OTHER_KEY
+
+ROOT = Path(__file__).parents[2]
+POLICY = "/_inference/_region_policy"
+
+
+@asynccontextmanager
+async def serving(path: Path, *overrides: str) -> AsyncIterator[Client]:
+    """A server whose store is that file."""
+    config = load(None, {}, ["store.kind=sqlite", f"store.path={path}", *overrides])
+    async with run_app(make_app(config)) as url, aiohttp.ClientSession() as session:
+        yield Client(url, session)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "endpoints.db"
+
+
+async def test_after_a_restart_all_answers_are_the_same(path: Path, upstream: Upstream) -> None:
+    asked = ["/_inference", POLICY, *(f"/_inference/{task}/{task}" for task in PROBES)]
+    async with serving(path) as client:
+        for task_type in PROBES:
+            await create(client, upstream, task_type, task_type, api_key=API_KEY)
+        await client("PUT", POLICY, {"region_policy": {"allowed_geos": ["eu"]}})
+        before = [(await client("GET", each)).raw for each in asked]
+    async with serving(path) as client:
+        assert [(await client("GET", each)).raw for each in asked] == before
+        reply = await client("POST", "/_inference/text_embedding/text_embedding", {"input": "a"})
+    assert reply.status == 200
+    assert upstream.requests[-1]["headers"]["Authorization"] == f"Bearer {API_KEY}"
+
+
+async def test_an_updated_key_is_the_one_after_a_restart(path: Path, upstream: Upstream) -> None:
+    change = {"service_settings": {"api_key": "new", "max_input_tokens": 9}}
+    async with serving(path) as client:
+        await create(client, upstream)
+        reply = await client("PUT", "/_inference/text_embedding/id/_update", change)
+        assert reply.status == 200
+    async with serving(path) as client:
+        assert (await client("GET", "/_inference/id")).json == {"endpoints": [reply.json]}
+        await client("POST", "/_inference/id", {"input": "a"})
+    assert upstream.requests[-1]["headers"]["Authorization"] == "Bearer new"
+
+
+async def test_what_one_server_is_told_the_other_knows(path: Path, upstream: Upstream) -> None:
+    async with serving(path) as one, serving(path) as other:
+        await create(one, upstream)
+        assert (await other("POST", "/_inference/id", {"input": "a"})).status == 200
+        change = {"service_settings": {"api_key": "new"}}
+        await other("PUT", "/_inference/text_embedding/id/_update", change)
+        await one("POST", "/_inference/id", {"input": "a"})
+        assert upstream.requests[-1]["headers"]["Authorization"] == "Bearer new"
+        assert (await one("DELETE", "/_inference/id")).status == 200
+        assert (await other("POST", "/_inference/id", {"input": "a"})).status == 404
+        again = await other("PUT", "/_inference/text_embedding/id/_update", change)
+        assert again.status == 404
+
+
+async def test_of_two_servers_that_change_the_same_endpoint_one_is_refused(
+    path: Path, upstream: Upstream
+) -> None:
+    arrived = asyncio.Semaphore(0)
+    both = asyncio.Event()
+
+    async def meet(_: aiohttp.web.Request) -> aiohttp.web.StreamResponse:
+        """Hold both validation calls until the other is there."""
+        arrived.release()
+        await both.wait()
+        return aiohttp.web.json_response([[0.1, 0.2]])
+
+    async with serving(path) as one, serving(path) as other:
+        await create(one, upstream)
+        upstream.handler = meet
+        address = "/_inference/text_embedding/id/_update"
+        changes = [{"service_settings": {"max_input_tokens": tokens}} for tokens in (5, 6)]
+        async with asyncio.TaskGroup() as group:
+            pair = zip((one, other), changes, strict=True)
+            tasks = [group.create_task(server("PUT", address, change)) for server, change in pair]
+            for _ in tasks:
+                await arrived.acquire()
+            both.set()
+        first, second = sorted((task.result() for task in tasks), key=lambda reply: reply.status)
+        assert first.status == 200
+        assert second.json == envelope(
+            "status_exception", "Inference endpoint [id] is already being updated", 409
+        )
+        assert (await one("GET", "/_inference/id")).json == {"endpoints": [first.json]}
+
+
+async def test_a_store_that_fails_is_answered_as_elasticsearch_does(
+    path: Path,
+    upstream: Upstream,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(sqlite_file, "BUSY_TIMEOUT", 0.0)
+    settings = {"url": upstream.url, "api_key": API_KEY}
+    body = {"service": "hugging_face", "service_settings": settings}
+    upstream.answers(Answer.json(PROBES["text_embedding"]))
+    async with serving(path, "logging.level=debug") as client:
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            reply = await client("PUT", "/_inference/text_embedding/id?error_trace", body)
+            policy = await client("PUT", POLICY, {"region_policy": {"allowed_geos": ["eu"]}})
+    assert reply.status == 500
+    assert reply.json["error"]["type"] == "status_exception"
+    assert reply.json["error"]["reason"] == "Failed to store inference endpoint [id]"
+    assert policy.json == envelope(
+        "status_exception", "The store of inference endpoints is not available", 503
+    )
+    assert API_KEY not in reply.text + caplog.text
+
+
+async def run_serve(*settings: str) -> tuple[int | None, str, str]:
+    """Status, output and errors of a server that does not start."""
+    options = [f"--set={setting}" for setting in settings]
+    child = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-W", "error", "-m", "esinfer", "serve", "--port=0", *options),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        cwd=ROOT,
+    )
+    async with asyncio.timeout(30):
+        out, err = await child.communicate()
+    return child.returncode, out.decode(), err.decode()
+
+
+async def test_a_wrong_key_is_one_line_and_status_2(path: Path, upstream: Upstream) -> None:
+    async with serving(path, f"store.key={KEY}") as client:
+        await create(client, upstream)
+    before = path.read_bytes()  # noqa: ASYNC240 -- a small file
+    ran = await run_serve(f"store.path={path}", f"store.key={OTHER_KEY}")
+    assert ran == (
+        2,
+        "",
+        "esinfer: the secrets in the store are encrypted with another key; give the key they were"
+        " encrypted with as store.key or in store.key_file (a key that it replaces comes first)\n",
+    )
+    assert path.read_bytes() == before  # noqa: ASYNC240 -- as above
+
+
+@pytest.mark.parametrize(
+    ("setting", "line"),
+    [
+        ("store.kind=files", "--set: store.kind must be one of memory, sqlite, postgresql, got"),
+        ("store.path=/dev/null/x", "store.path: cannot create /dev/null/x: /dev/null: File exists"),
+        ("store.key=hidden", "store.key: key 1 must be 32 bytes in base64, as `openssl"),
+        ("store.key_file=/nowhere", "store.key_file: cannot read /nowhere: No such file"),
+    ],
+)
+async def test_a_wrong_setting_is_one_line_and_status_2(
+    path: Path, setting: str, line: str
+) -> None:
+    status, out, err = await run_serve(f"store.path={path}", setting)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(f"esinfer: {line}")
+    assert "hidden" not in err
+
+
+@pytest.mark.parametrize(("mode", "says"), [("serve", 1), ("mock", 0)])
+async def test_a_real_server_without_a_durable_store_says_so(
+    start: StartServer, caplog: pytest.LogCaptureFixture, mode: Mode, says: int
+) -> None:
+    caplog.set_level("INFO")
+    await start(mode=mode)
+    assert caplog.text.count("endpoints are gone when the server stops") == says

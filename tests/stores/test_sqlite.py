@@ -1,0 +1,267 @@
+"""The SQLite store: the contract, and what a file adds to it."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import stat
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, closing
+from pathlib import Path
+
+import pytest
+
+from esinfer.errors import EndpointNotStored, StoreUnavailable
+from esinfer.services.registry import ServiceRegistry
+from esinfer.services.stored import EndpointCodec
+from esinfer.stores import sqlite_file
+from esinfer.stores.errors import StoreError
+from esinfer.stores.opening import OpenStore, StoreSettings, open_store
+from esinfer.stores.rows import Rows
+from esinfer.stores.sealing import Keys
+from esinfer.stores.sqlite import SqliteStore
+from tests.stores.contract import API_KEY, EUROPE, KEY, NOON, DurableContract, Opening, endpoint
+
+VERSION_1 = Path(__file__).parent / "version_1.sql"
+
+CHANGE = """
+import asyncio, sys
+from tests.stores.contract import endpoint
+from tests.stores.test_sqlite import open_file
+
+async def main():
+    async with open_file(sys.argv[1]) as store:
+        for line in sys.stdin:
+            await store.endpoints.replace(
+                endpoint(dimensions=int(line)), stored=endpoint(dimensions=int(line) - 1)
+            )
+            print("stored", flush=True)
+
+asyncio.run(main())
+"""
+
+
+def open_file(path: Path | str, key: str = "") -> AbstractAsyncContextManager[OpenStore]:
+    settings = StoreSettings(kind="sqlite", path=str(path), key=key)
+    return open_store(settings, EndpointCodec(ServiceRegistry()), {})
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+class TestSqlite(DurableContract):
+    @pytest.fixture(autouse=True)
+    def _path(self, tmp_path: Path) -> None:
+        self.path = tmp_path / "made" / "for it" / "endpoints.db"
+
+    @pytest.fixture
+    def opening(self) -> Opening:
+        def open_it(key: str = "") -> AbstractAsyncContextManager[OpenStore]:
+            return open_file(self.path, key)
+
+        return open_it
+
+    async def raw(self) -> bytes:
+        return b"".join(each.read_bytes() for each in self.path.parent.iterdir())
+
+    async def tamper(self, statement: str) -> None:
+        with closing(sqlite3.connect(self.path)) as connection, connection:
+            connection.execute(statement)
+
+    async def test_files_are_the_owners_alone(self, opening: Opening) -> None:
+        async with opening() as store:
+            await store.endpoints.create(endpoint())
+            modes = {each.name: mode(each) for each in self.path.parent.iterdir()}
+        names = ("endpoints.db", "endpoints.db-shm", "endpoints.db-wal")
+        assert modes == dict.fromkeys(names, 0o600)
+        assert [mode(each) for each in self.path.parents[:2]] == [0o700, 0o700]
+
+    async def test_a_file_that_others_can_read_is_closed_to_them(self, opening: Opening) -> None:
+        async with opening():
+            pass
+        self.path.chmod(0o644)
+        async with opening():
+            assert mode(self.path) == 0o600
+
+    async def test_a_change_by_another_process_is_seen_at_once(self, opening: Opening) -> None:
+        async with opening() as store:
+            await store.endpoints.create(endpoint(dimensions=1))
+            command = (sys.executable, "-W", "error", "-c", CHANGE, str(self.path))
+            with subprocess.Popen(  # noqa: S603, ASYNC220 -- our own interpreter; it is waited for
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            ) as child:
+                assert child.stdin is not None
+                assert child.stdout is not None
+                for dimensions in range(2, 40):
+                    assert await store.endpoints.get("id") == endpoint(dimensions=dimensions - 1)
+                    child.stdin.write(f"{dimensions}\n")
+                    child.stdin.flush()
+                    assert child.stdout.readline() == "stored\n"
+                    assert await store.endpoints.get("id") == endpoint(dimensions=dimensions)
+                child.stdin.close()
+
+    async def test_a_change_and_a_delete_are_seen_by_who_has_read_before(
+        self, pair: tuple[OpenStore, OpenStore]
+    ) -> None:
+        one, other = pair
+        await one.endpoints.create(endpoint())
+        assert await other.endpoints.get("id") == endpoint()
+        await one.endpoints.replace(endpoint(dimensions=3), stored=endpoint())
+        assert await other.endpoints.get("id") == endpoint(dimensions=3)
+        await other.endpoints.delete("id")
+        assert await one.endpoints.get("id") is None
+
+    async def test_a_read_that_a_change_overtakes_is_not_remembered(self, opening: Opening) -> None:
+        async with opening() as store:
+            await store.endpoints.create(endpoint(dimensions=0))
+            for dimensions in range(1, 50):
+                old, new = endpoint(dimensions=dimensions - 1), endpoint(dimensions=dimensions)
+                reads = [store.endpoints.get("id") for _ in range(3)]
+                await asyncio.gather(*reads, store.endpoints.replace(new, stored=old))
+                assert await store.endpoints.get("id") == new
+
+    async def test_what_was_read_is_answered_from_memory(self, opening: Opening) -> None:
+        async with opening() as store:
+            await store.endpoints.create(endpoint())
+            assert await store.endpoints.get("id") is await store.endpoints.get("id")
+            await store.endpoints.create(endpoint("other"))
+            assert await store.endpoints.get("id") is await store.endpoints.get("id")
+
+    async def test_readers_do_not_keep_the_log_from_being_emptied(self, opening: Opening) -> None:
+        async with opening() as store:
+            await store.endpoints.create(endpoint())
+            await store.endpoints.get("id")
+            await store.endpoints.get("id")
+            with closing(sqlite3.connect(self.path)) as other:
+                emptied = other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        assert emptied == (0, 0, 0)
+
+    async def test_a_key_rubs_out_what_was_stored_without_one(self, opening: Opening) -> None:
+        async with opening() as store:
+            await store.endpoints.create(endpoint())
+            async with opening(KEY):
+                assert API_KEY.encode() not in await self.raw()
+
+    async def test_changes_are_synced_to_the_disk(self) -> None:
+        rows = Rows(EndpointCodec(ServiceRegistry()), Keys())
+        with closing(sqlite_file.connect(self.path, rows)) as connection:
+            assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+            assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+    async def test_a_store_that_is_locked_says_so(
+        self,
+        opening: Opening,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        monkeypatch.setattr(sqlite_file, "BUSY_TIMEOUT", 0.0)
+        async with opening() as store:
+            await store.endpoints.create(endpoint("there"))
+            with closing(sqlite3.connect(self.path, isolation_level=None)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                with pytest.raises(EndpointNotStored, match=r"^Failed to store .* \[id\]$"):
+                    await store.endpoints.create(endpoint())
+                with pytest.raises(EndpointNotStored):
+                    await store.endpoints.replace(endpoint("there"), stored=endpoint("there"))
+                with pytest.raises(StoreUnavailable):
+                    await store.endpoints.delete("there")
+                with pytest.raises(StoreUnavailable):
+                    await store.region_policy.put_region_policy(EUROPE, NOON)
+                assert await store.endpoints.get("there") == endpoint("there")
+                with pytest.raises(StoreError, match="database is locked"):
+                    async with opening():
+                        pass
+            await store.endpoints.create(endpoint())
+        assert "the store failed: database is locked" in caplog.text
+
+    def test_of_processes_that_make_the_file_together_each_can_use_it(self, tmp_path: Path) -> None:
+        rows = Rows(EndpointCodec(ServiceRegistry()), Keys())
+
+        def connect(path: Path) -> None:
+            sqlite_file.connect(path, rows).close()
+
+        with ThreadPoolExecutor(6) as pool:  # SQLite waits outside of Python's lock
+            for number in range(20):
+                list(pool.map(connect, [tmp_path / f"{number}.db"] * 6))
+
+    def test_the_switch_to_a_log_waits_for_who_reads(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with (
+            closing(sqlite3.connect(tmp_path / "x", timeout=0, isolation_level=None)) as ours,
+            closing(sqlite3.connect(tmp_path / "x", isolation_level=None)) as reader,
+        ):
+            ours.execute("CREATE TABLE t (x)")
+            reader.execute("BEGIN")
+            reader.execute("SELECT * FROM t").fetchall()
+            monkeypatch.setattr(sqlite_file, "BUSY_TIMEOUT", 0.0)
+            with pytest.raises(sqlite3.OperationalError, match="database is locked"):
+                sqlite_file._switch_to_wal(ours)
+            monkeypatch.setattr(sqlite_file, "BUSY_TIMEOUT", 1000.0)
+            monkeypatch.setattr("time.sleep", lambda _: reader.execute("COMMIT"))
+            assert sqlite_file._switch_to_wal(ours) == "wal"
+
+    async def test_a_file_system_without_shared_memory_is_told(
+        self, opening: Opening, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sqlite_file, "_switch_to_wal", lambda _: "delete")
+        with pytest.raises(StoreError, match=r"does not support SQLite's WAL$"):
+            async with opening():
+                pass
+
+    async def test_what_cannot_be_validated_is_read_again(self, opening: Opening) -> None:
+        async with opening() as store:
+            await store.endpoints.create(endpoint())
+            assert isinstance(store.endpoints, SqliteStore)
+            store.endpoints._watcher.close()
+            assert await store.endpoints.get("id") == endpoint()
+            await self.tamper("DELETE FROM esinfer_endpoint")
+            assert await store.endpoints.get("id") is None
+
+    async def test_version_1_is_migrated(self, opening: Opening) -> None:
+        self.path.parent.mkdir(parents=True)
+        with closing(sqlite3.connect(self.path)) as connection:
+            connection.executescript(VERSION_1.read_text(encoding="utf-8"))
+            assert connection.execute("SELECT max(number) FROM esinfer_migration").fetchone() == (
+                1,
+            )
+        async with opening() as store:
+            assert await store.endpoints.list() == [endpoint("first"), endpoint("second")]
+            stored = await store.region_policy.put_region_policy(EUROPE, NOON)
+        async with opening() as store:
+            assert await store.region_policy.get_region_policy() == stored
+        with closing(sqlite3.connect(self.path)) as connection:
+            numbers = connection.execute("SELECT number FROM esinfer_migration").fetchall()
+        assert numbers == [(1,), (2,)]
+
+    async def test_another_programs_database_is_left_alone(self, opening: Opening) -> None:
+        self.path.parent.mkdir(parents=True)
+        with closing(sqlite3.connect(self.path)) as connection, connection:
+            connection.execute("CREATE TABLE theirs (x)")
+        self.path.chmod(0o644)
+        before = self.path.read_bytes()
+        with pytest.raises(StoreError, match="is the SQLite file of another program"):
+            async with opening():
+                pass
+        assert self.path.read_bytes() == before
+        assert mode(self.path) == 0o644
+
+    async def test_what_is_no_database_is_left_alone(self, opening: Opening) -> None:
+        self.path.parent.mkdir(parents=True)
+        self.path.write_bytes(b"diary" * 1000)
+        with pytest.raises(StoreError, match="file is not a database"):
+            async with opening():
+                pass
+        assert self.path.read_bytes() == b"diary" * 1000
+
+    async def test_a_path_that_cannot_be_is_told(self, opening: Opening) -> None:
+        self.path.parent.parent.mkdir()
+        self.path.parent.write_text("a file")
+        with pytest.raises(
+            StoreError, match=r"^store.path: cannot create .*/made/for it: File exists$"
+        ):
+            async with opening():
+                pass
