@@ -16,11 +16,9 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from esinfer.api.schemas import load_configuration
-from esinfer.api.similarities import Pinning
-from esinfer.api.stubs import Stubbing
-from esinfer.api.upstreams import UpstreamControl
 from esinfer.errors import ElasticsearchError, EndpointAlreadyExists, EndpointNotFound
 from esinfer.lifecycle import Configuration, Lifecycle, check_inference_id
+from esinfer.mocking import Mocking, Pinning, Stubbing
 from esinfer.seed_file import SeedFile, Steps
 from esinfer.similar import did_you_mean
 from esinfer.tasks import TaskType
@@ -37,15 +35,6 @@ _SECTIONS: Final[Mapping[str, tuple[type, str]]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Twin:
-    """What a seed sets of a twin."""
-
-    upstreams: UpstreamControl
-    stubs: Stubbing
-    similarities: Pinning
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _Endpoint:
     steps: Steps
     inference_id: str
@@ -53,7 +42,7 @@ class _Endpoint:
     configuration: Configuration
 
 
-async def sow(seed: SeedFile, lifecycle: Lifecycle, twin: Twin | None) -> None:
+async def sow(seed: SeedFile, lifecycle: Lifecycle, twin: Mocking | None) -> None:
     """Put all of a seed where it belongs; SeedError for what is wrong with it.
 
     Without a ``twin`` there may be endpoints only. One that is there already
@@ -68,7 +57,7 @@ async def sow(seed: SeedFile, lifecycle: Lifecycle, twin: Twin | None) -> None:
         step()
 
 
-def _check_sections(seed: SeedFile, twin: Twin | None) -> None:
+def _check_sections(seed: SeedFile, twin: Mocking | None) -> None:
     for name, value in seed.document.items():
         if name not in _SECTIONS:
             hint = did_you_mean(name, _SECTIONS) or f"expected one of [{', '.join(_SECTIONS)}]"
@@ -147,7 +136,7 @@ async def _is_there(seed: SeedFile, lifecycle: Lifecycle, endpoint: _Endpoint) -
 # -- the twin
 
 
-def _prepare(seed: SeedFile, twin: Twin) -> list[Callable[[], object]]:
+def _prepare(seed: SeedFile, twin: Mocking) -> list[Callable[[], object]]:
     """Read all that is the twin's, and set what endpoints need; what is to be done after them."""
     upstreams = {
         name: _load(seed, ("upstreams", name), value, partial(twin.upstreams.load, name))

@@ -7,52 +7,54 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from aiohttp import web
 
-from esinfer.api import body
+from esinfer.api import answers, body
 from esinfer.api.endpoints import reject_body
+from esinfer.api.keys import NAMESPACE
 from esinfer.api.middleware import PARAMETERS
+from esinfer.api.operation import documented
 from esinfer.api.responses import respond_json
 from esinfer.errors import MockOnly
+from esinfer.mocking import Pinning
+from esinfer.object_parser import ObjectParser
 from esinfer.threads import run_beside
 
-
-class Pinning(Protocol):
-    """Sets and shows similarities, as JSON values; raises ElasticsearchErrors."""
-
-    def load(self, value: object, text: Callable[[], bytes]) -> Any:
-        """What ``put`` and ``add`` take, out of a body; changes nothing."""
-
-    def put(self, pins: Any) -> object: ...
-    def add(self, pins: Any) -> object: ...
-    def show(self) -> object: ...
-    def delete_all(self) -> None: ...
-
-
-SIMILARITIES: web.AppKey[Pinning] = web.AppKey("similarities")
-"""Absent in an app that calls real upstreams."""
+SIMILARITIES_PARSER = web.AppKey("similarities_parser", ObjectParser)
+"""What reads similarities, for the documentation; they are shown in the same form."""
 
 
 def _pinning(request: web.Request) -> Pinning:
-    pinning = request.app.get(SIMILARITIES)
-    if pinning is None:
+    mocking = request[NAMESPACE].mocking
+    if mocking is None:
         raise MockOnly(path=request.path)
-    return pinning
+    return mocking.similarities
 
 
+@documented("Show the similarities", answer=lambda app: app[SIMILARITIES_PARSER])
 async def get(request: web.Request) -> web.StreamResponse:
     """``GET /_esinfer/similarities``."""
     reject_body(request)
     return await respond_json(request, _pinning(request).show())
 
 
+@documented(
+    "Set the similarities, all of them",
+    bodies=[lambda app: app[SIMILARITIES_PARSER]],
+    answer=lambda app: app[SIMILARITIES_PARSER],
+)
 async def put(request: web.Request) -> web.StreamResponse:
     """``PUT /_esinfer/similarities``: all of them."""
     return await _change(request, _pinning(request).put)
 
 
+@documented(
+    "Add similarities",
+    bodies=[lambda app: app[SIMILARITIES_PARSER]],
+    answer=lambda app: app[SIMILARITIES_PARSER],
+)
 async def post(request: web.Request) -> web.StreamResponse:
     """``POST /_esinfer/similarities``: more of them."""
     return await _change(request, _pinning(request).add)
@@ -67,6 +69,7 @@ async def _change(request: web.Request, change: Callable[[Any], object]) -> web.
     return await respond_json(request, await run_beside(partial(change, pins)))
 
 
+@documented("Forget the similarities", answer=answers.ACKNOWLEDGED)
 async def delete(request: web.Request) -> web.StreamResponse:
     """``DELETE /_esinfer/similarities``: all of them."""
     reject_body(request)

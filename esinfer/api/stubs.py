@@ -5,50 +5,52 @@ Only ``esinfer mock`` has such; ``serve`` says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
-
 from aiohttp import web
 
-from esinfer.api import body
+from esinfer.api import answers, body
+from esinfer.api.answers import INTEGER, TEXT
 from esinfer.api.endpoints import reject_body
+from esinfer.api.keys import NAMESPACE
 from esinfer.api.middleware import PARAMETERS
+from esinfer.api.operation import Parameter, documented
 from esinfer.api.responses import respond_json
 from esinfer.errors import MockOnly
+from esinfer.json_schema import Json, Named, array
+from esinfer.mocking import Stubbing
+from esinfer.object_parser import ObjectParser
 
-
-class Stubbing(Protocol):
-    """Sets and shows stubs, as JSON values; raises ElasticsearchErrors."""
-
-    def load(self, name: str | None, value: object, text: Callable[[], bytes]) -> Any:
-        """What ``put`` takes, out of a body; changes nothing."""
-
-    def put(self, name: str | None, stub: Any) -> object: ...
-    def show(self, name: str) -> object: ...
-    def show_all(self) -> object: ...
-    def delete(self, name: str) -> None: ...
-    def delete_all(self) -> None: ...
-
-
-STUBS: web.AppKey[Stubbing] = web.AppKey("stubs")
-"""Absent in an app that calls real upstreams."""
+STUB_PARSER = web.AppKey("stub_parser", ObjectParser)
+"""What reads a stub, for the documentation."""
 
 _ACKNOWLEDGED = {"acknowledged": True}
+_PLACE = Parameter("name", "Name of the stub.")
+_SHOWN: Json = {
+    "type": "object",
+    "properties": {"name": TEXT, "hits": INTEGER},
+    "required": ["name", "hits"],
+}
+_STUB = Named("StubState", _SHOWN)
+_STUBS = Named(
+    "Stubs",
+    {"type": "object", "properties": {"stubs": array(_STUB)}, "required": ["stubs"]},
+)
 
 
 def _stubs(request: web.Request) -> Stubbing:
-    stubs = request.app.get(STUBS)
-    if stubs is None:
+    mocking = request[NAMESPACE].mocking
+    if mocking is None:
         raise MockOnly(path=request.path)
-    return stubs
+    return mocking.stubs
 
 
+@documented("List the stubs", answer=_STUBS)
 async def get_all(request: web.Request) -> web.StreamResponse:
     """``GET /_esinfer/stubs``."""
     reject_body(request)
     return await respond_json(request, _stubs(request).show_all())
 
 
+@documented("Remove all stubs", answer=answers.ACKNOWLEDGED)
 async def delete_all(request: web.Request) -> web.StreamResponse:
     """``DELETE /_esinfer/stubs``."""
     reject_body(request)
@@ -56,17 +58,29 @@ async def delete_all(request: web.Request) -> web.StreamResponse:
     return await respond_json(request, _ACKNOWLEDGED)
 
 
+@documented("Show a stub", parameters=[_PLACE], answer=_STUB, errors=[404])
 async def get(request: web.Request) -> web.StreamResponse:
     """``GET /_esinfer/stubs/{name}``."""
     reject_body(request)
     return await respond_json(request, _stubs(request).show(request.match_info["name"]))
 
 
+@documented(
+    "Set a stub",
+    parameters=[_PLACE],
+    bodies=[lambda app: app[STUB_PARSER]],
+    answer=_STUB,
+)
 async def put(request: web.Request) -> web.StreamResponse:
     """``PUT /_esinfer/stubs/{name}``: all of it; its counts begin anew."""
     return await _put(request, request.match_info["name"])
 
 
+@documented(
+    "Add a stub, which is given a name",
+    bodies=[lambda app: app[STUB_PARSER]],
+    answer=_STUB,
+)
 async def post(request: web.Request) -> web.StreamResponse:
     """``POST /_esinfer/stubs``: one more, which is given a name."""
     return await _put(request, None)
@@ -82,6 +96,7 @@ async def _put(request: web.Request, name: str | None) -> web.StreamResponse:
     return await respond_json(request, stubs.put(name, stub))
 
 
+@documented("Remove a stub", parameters=[_PLACE], answer=answers.ACKNOWLEDGED, errors=[404])
 async def delete(request: web.Request) -> web.StreamResponse:
     """``DELETE /_esinfer/stubs/{name}``."""
     reject_body(request)

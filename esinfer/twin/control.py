@@ -9,14 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final, cast
+from typing import Any, ClassVar, Final, cast
 
 from esinfer.errors import IllegalArgument, ResourceNotFound
+from esinfer.json_schema import Json, any_of, array
 from esinfer.nested_parser import OBJECT_ARRAY, DeepField
 from esinfer.object_parser import ObjectParser, Text
 from esinfer.twin import fields
 from esinfer.twin.faults.fault import Fault
-from esinfer.twin.faults.kinds import read_fault
+from esinfer.twin.faults.kinds import describe_faults, read_fault
 from esinfer.twin.profiles import PROFILES, check_task
 from esinfer.twin.states import State, StateSettings
 from esinfer.twin.upstreams import (
@@ -54,16 +55,33 @@ class FaultsField(DeepField[tuple[Fault, ...]]):
             )
         return tuple(read_fault(item, (index,)) for index, item in enumerate(items))
 
+    def json_schema(self) -> Json:
+        fault = describe_faults()
+        return any_of(array(fault, maxItems=_MOST_FAULTS), fault)
+
 
 class UpstreamParser(ObjectParser):
     parser_name = "upstream"
+    examples: ClassVar = {
+        "overloaded twice, and slow": {
+            "faults": [
+                {"kind": "overloaded", "times": 2},
+                {"kind": "latency", "delay": "50ms"},
+            ]
+        },
+        "another upstream, starting": {
+            "url": "https://*.example.com/*",
+            "state": "cold",
+            "ready_after": "10s",
+        },
+    }
 
     url = fields.TextField()
     profile = fields.ChoiceField(tuple(PROFILES))
     task = fields.TextField()
     model = fields.TextField()
     dimensions = fields.CountField(1, 4096)
-    api_key = fields.TextField()
+    api_key = fields.TextField(metadata={"sensitive": True})
     state = fields.ChoiceField(tuple(State))
     ready_after = fields.DurationField()
     ready_after_requests = fields.CountField(1, 1_000_000)
@@ -175,6 +193,10 @@ class Control:
         upstream = self._find(name)
         secrets: Sequence[str] = [upstream.settings.server.api_key or ""]
         return {"exchanges": upstream.log.to_wire(secrets)}
+
+    def end(self) -> None:
+        """Wake up whoever waits, now and from now on."""
+        self._upstreams.pauses.end()
 
     def clear_log(self, name: str) -> None:
         """Forget what reached an upstream."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from esinfer.errors import IllegalArgument
 from esinfer.json_reader import token_of
+from esinfer.json_schema import Named, any_of
 from esinfer.nested_parser import ObjectField, StoppedReading, parse_object
 from esinfer.object_parser import Nested, ObjectParser, Problem
 from esinfer.similar import did_you_mean
@@ -207,6 +208,23 @@ NAMES: Final = (LATENCY, *KINDS)
 def parser_of(kind: str) -> FaultParser:
     """What reads the faults of a kind."""
     return _LATENCY if kind == LATENCY else KINDS[kind].parser
+
+
+def _describe(parser: FaultParser, names: Sequence[str]) -> Named:
+    """The faults of kinds with the same parameters."""
+    described = parser.json_schema()
+    kind = {"kind": {"enum": list(names)}}
+    members = {**described, "properties": {**described["properties"], **kind}}
+    title = "Plain" if parser is _BARE else "".join(map(str.title, names[0].split("_")))
+    return Named(f"{title}Fault", members)
+
+
+def describe_faults() -> Named:
+    """What is accepted as a fault, kind by kind."""
+    kinds: dict[FaultParser, list[str]] = {}
+    for name in NAMES:
+        kinds.setdefault(parser_of(name), []).append(name)
+    return Named("Fault", any_of(*(_describe(*each) for each in kinds.items())))
 
 
 def make_fault(loaded: Mapping[str, Any], declared: Mapping[str, object]) -> Fault:

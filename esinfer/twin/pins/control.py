@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from threading import Lock
-from typing import Final, cast
+from typing import ClassVar, Final, cast
 
 import orjson
 
 from esinfer.errors import IllegalArgument
 from esinfer.json_reader import Token, token_of
+from esinfer.json_schema import Json, array
 from esinfer.nested_parser import DeepField, StoppedReading
 from esinfer.object_parser import ObjectParser, Text
 from esinfer.twin.pins.pins import Contradiction, Pin, Pins
@@ -23,6 +24,18 @@ class PinsField(DeepField[tuple[Pin, ...]]):
 
     def read(self, value: list[object]) -> tuple[Pin, ...]:
         return tuple(_pin(item, index) for index, item in enumerate(value))
+
+    def json_schema(self) -> Json:
+        text = {"type": "string"}
+        cosine = {"type": "number", "minimum": -1, "maximum": 1}
+        return array(
+            {
+                "type": "array",
+                "prefixItems": [text, text, cosine],
+                "minItems": 3,
+                "maxItems": 3,
+            }
+        )
 
 
 def _pin(item: object, index: int) -> Pin:
@@ -44,6 +57,9 @@ def _stopped(reason: str, steps: tuple[int, ...]) -> StoppedReading:
 
 class SimilaritiesParser(ObjectParser):
     parser_name = "similarities"
+    examples: ClassVar = {
+        "a paraphrase": {"similarities": [["cheap flight", "low-cost airfare", 0.92]]}
+    }
 
     similarities = PinsField(required=True)
 

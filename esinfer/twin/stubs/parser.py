@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, cast
+from typing import Any, ClassVar, Final, cast
 
 import orjson
 
 from esinfer.errors import IllegalArgument, PatternSyntax, StubbedError
 from esinfer.json_reader import Token, token_of
+from esinfer.json_schema import Json, any_of, array
 from esinfer.nested_parser import OBJECT_ARRAY, DeepField, ObjectField, StoppedReading, parse_object
 from esinfer.object_parser import Nested, ObjectParser, Problem, Text, WireField
 from esinfer.twin import fields
@@ -17,7 +18,7 @@ from esinfer.twin.answers import json
 from esinfer.twin.chat_forms import Said, ToolCall
 from esinfer.twin.delivery import Call, Delivery, Effect, Ending, Refusal
 from esinfer.twin.faults import answers as fault_answers
-from esinfer.twin.faults.kinds import TASK_TYPES, read_fault
+from esinfer.twin.faults.kinds import TASK_TYPES, describe_faults, read_fault
 from esinfer.twin.stubs.stub import TASKS_OF, Answer, Match, Stub, Value
 from esinfer.twin.words import pieces
 
@@ -41,6 +42,9 @@ class VectorField(WireField[list[float]]):
             raise IllegalArgument(reason=reason)
         return [_number(item, f"vector[{index}]") for index, item in enumerate(value)]
 
+    def json_schema(self) -> Json:
+        return array({"type": "number"}, minItems=1, maxItems=_LONGEST_VECTOR)
+
 
 class WeightsField(WireField[dict[str, float]]):
     """An object of tokens and their weights."""
@@ -50,6 +54,9 @@ class WeightsField(WireField[dict[str, float]]):
     def read(self, value: dict[str, object]) -> dict[str, float]:
         return {token: _number(weight, f"weights.{token}") for token, weight in value.items()}
 
+    def json_schema(self) -> Json:
+        return {"type": "object", "additionalProperties": {"type": "number"}}
+
 
 class ScoreField(WireField[float]):
     """A number."""
@@ -58,6 +65,9 @@ class ScoreField(WireField[float]):
 
     def read(self, value: object) -> float:
         return _number(value, "score")
+
+    def json_schema(self) -> Json:
+        return {"type": "number"}
 
 
 def _number(value: object, name: str) -> float:
@@ -84,6 +94,9 @@ class DeltasField(WireField[list[str]]):
             raise IllegalArgument(reason="[deltas] must be texts, one at least")
         return [str(item) for item in value]
 
+    def json_schema(self) -> Json:
+        return array({"type": "string"}, minItems=1)
+
 
 class ArgumentsField(WireField[str]):
     """The arguments of a tool: an object, or a text as it is to be sent."""
@@ -93,15 +106,18 @@ class ArgumentsField(WireField[str]):
     def read(self, value: object) -> str:
         return value if isinstance(value, str) else orjson.dumps(fields.plain(value)).decode()
 
+    def json_schema(self) -> Json:
+        return {"type": ["object", "string"]}
 
-class ToolCallParser(ObjectParser):
+
+class StubToolCallParser(ObjectParser):
     parser_name = "tool_call"
 
     name = fields.TextField(required=True)
     arguments = ArgumentsField()
 
 
-class ErrorParser(ObjectParser):
+class StubErrorParser(ObjectParser):
     parser_name = "error"
 
     type = fields.TextField()
@@ -109,7 +125,7 @@ class ErrorParser(ObjectParser):
     status = fields.CountField(400, 599)
 
 
-class RespondParser(ObjectParser):
+class StubRespondParser(ObjectParser):
     parser_name = "respond"
 
     status = fields.CountField(200, 599)
@@ -120,17 +136,23 @@ class RespondParser(ObjectParser):
 class ListField(DeepField[tuple[Any, ...]]):
     """An array of objects, each read by itself; a single one will do.
 
-    ``read_one`` takes an object and the steps to it.
+    ``read_one`` takes an object and the steps to it; ``parser`` is its schema.
     """
 
     tokens = OBJECT_ARRAY
 
     def __init__(
-        self, name: str, read_one: Callable[[dict[str, object], Any], Any], **kwargs: Any
+        self,
+        parser: ObjectParser,
+        read_one: Callable[[dict[str, object], Any], Any],
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.item_name = name
+        self.parser = parser
         self.read_one = read_one
+
+    def json_schema(self) -> Json:
+        return any_of(array(self.parser, minItems=1, maxItems=_MOST_ANSWERS), self.parser)
 
     def read(self, value: object) -> tuple[Any, ...]:
         if isinstance(value, dict):
@@ -144,7 +166,7 @@ class ListField(DeepField[tuple[Any, ...]]):
     def _item(self, item: object, index: int) -> Any:
         if not isinstance(item, dict):
             problem = Problem(f"Expected START_OBJECT but was: {token_of(item)}")
-            raise StoppedReading(Nested(self.item_name, (index,), problem), (index,))
+            raise StoppedReading(Nested(self.parser.parser_name, (index,), problem), (index,))
         return self.read_one(item, (index,))
 
 
@@ -162,11 +184,14 @@ class FaultField(DeepField[Effect]):
             raise IllegalArgument(reason=f"[{fault.kind}] is no answer: set it as an upstream's")
         return fault.effect
 
+    def json_schema(self) -> Json:
+        return {"allOf": [describe_faults()]}
 
-_TOOL_CALL: Final = ToolCallParser()
+
+_TOOL_CALL: Final = StubToolCallParser()
 
 
-class AnswerParser(ObjectParser):
+class StubAnswerParser(ObjectParser):
     parser_name = "answer"
 
     vector = VectorField()
@@ -174,14 +199,14 @@ class AnswerParser(ObjectParser):
     score = ScoreField()
     text = fields.TextField()
     deltas = DeltasField()
-    tool_calls = ListField("tool_call", lambda value, steps: parse_object(_TOOL_CALL, value, steps))
+    tool_calls = ListField(_TOOL_CALL, lambda value, steps: parse_object(_TOOL_CALL, value, steps))
     finish_reason = fields.TextField()
-    error = ObjectField(ErrorParser())
-    respond = ObjectField(RespondParser())
+    error = ObjectField(StubErrorParser())
+    respond = ObjectField(StubRespondParser())
     fault = FaultField()
 
 
-_ANSWER: Final = AnswerParser()
+_ANSWER: Final = StubAnswerParser()
 
 
 def _read_answer(value: dict[str, object], steps: tuple[int, ...]) -> Answer:
@@ -277,8 +302,11 @@ class RegexField(WireField[Callable[[str], bool]]):
 
         return finds
 
+    def json_schema(self) -> Json:
+        return {"type": "string"}
 
-class MatchParser(ObjectParser):
+
+class StubMatchParser(ObjectParser):
     parser_name = "match"
 
     input = fields.TextField()
@@ -291,10 +319,22 @@ class MatchParser(ObjectParser):
 
 
 class StubParser(ObjectParser):
-    parser_name = "stub"
+    """What is answered, and to which inputs."""
 
-    match = ObjectField(MatchParser())
-    answer = ListField("answer", _read_answer, required=True)
+    parser_name = "stub"
+    examples: ClassVar = {
+        "a score": {
+            "match": {"contains": "fox", "task_type": "rerank"},
+            "answer": {"score": 0.99},
+        },
+        "a sequence": {
+            "match": {"task_type": "completion"},
+            "answer": [{"text": "first"}, {"text": "then"}],
+        },
+    }
+
+    match = ObjectField(StubMatchParser())
+    answer = ListField(_ANSWER, _read_answer, required=True)
     times = fields.CountField(1, _MANY)
     then = fields.ChoiceField(("repeat", "twin"))
 
