@@ -103,6 +103,7 @@ async def run_chunked(
     send = partial(_send, inference, service, endpoint, request.input_type, timeout)
     async with asyncio.TaskGroup() as group:
         sent = [group.create_task(send(batch)) for batch in batches]
+        inference.clock.share(sent)
     outcomes = [outcome for batch in sent for outcome in batch.result()]
     put_back = partial(_put_back, request.inputs, chunked, outcomes)
     return await run_sized(len(outcomes) * _MERGE_COST, put_back)

@@ -18,7 +18,10 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
+
+    from esinfer.connection import ConnectionLimits
 
 _LOGGER = logging.getLogger(__name__)
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -49,9 +52,9 @@ def _stop_event() -> asyncio.Event:
     return stop
 
 
-async def _listen(runner: web.AppRunner, host: str, port: int) -> int:
+async def _listen(runner: web.AppRunner, host: str, port: int, tls: ssl.SSLContext | None) -> int:
     """Accept connections; the port, which is the system's choice for 0."""
-    site = web.TCPSite(runner, host, port, backlog=4096)
+    site = web.TCPSite(runner, host, port, ssl_context=tls, backlog=4096)
     try:
         await site.start()
     except (socket.gaierror, UnicodeError) as error:
@@ -79,15 +82,18 @@ async def serve(  # noqa: PLR0913 -- each is an option of the command line
     shutdown_timeout: float,
     log_format: str,
     make_runner: Callable[..., web.AppRunner],
+    tls: ssl.SSLContext | None = None,
+    limits: ConnectionLimits | None = None,
 ) -> None:
     """Serve ``app`` until SIGTERM or SIGINT, then let the requests in flight finish.
 
     They have ``shutdown_timeout`` seconds. Further signals change nothing, as
-    long as the loop is open. Raises ListenError.
+    long as the loop is open. ``limits`` go to ``make_runner``. Raises ListenError.
     """
     stop = _stop_event()
     runner = make_runner(
         app,
+        **({} if limits is None else {"limits": limits}),
         access_log=None,
         # aiohttp waits this long for handlers, breaks off the reading of request
         # bodies, and waits once more; it takes 0 for no limit.
@@ -95,7 +101,8 @@ async def serve(  # noqa: PLR0913 -- each is an option of the command line
     )
     try:
         await runner.setup()
-        address = f"http://{_authority(host, await _listen(runner, host, port))}"
+        bound = await _listen(runner, host, port, tls)
+        address = f"{'https' if tls else 'http'}://{_authority(host, bound)}"
         print(_started_line(command, address, log_format), flush=True)  # noqa: T201
         await stop.wait()
         _LOGGER.info("stopping: requests in flight may take %g seconds", shutdown_timeout)

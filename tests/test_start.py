@@ -30,9 +30,11 @@ AT_NEED = {
     "sqlite3",
     "asyncpg",
     "cryptography",
+    "esinfer.tls",
+    "esinfer.security.credentials",
 }
 """For the first text embedding, YAML body, configuration file, durable store, key and look at the
-documentation; and what is a program itself."""
+documentation, for TLS and for credentials; and what is a program itself."""
 
 FOR_TESTS = {"_pytest", "aioresponses", "aiohttp.test_utils", "hypothesis", "pytest", "unittest"}
 

@@ -16,7 +16,7 @@ from esinfer import java
 from esinfer.api import answers, body
 from esinfer.api.endpoints import TIMEOUT
 from esinfer.api.inference import UPSTREAM_ERRORS, find_endpoint
-from esinfer.api.keys import INFERENCE, REGISTRY
+from esinfer.api.keys import NAMESPACE, REGISTRY
 from esinfer.api.middleware import PARAMETERS
 from esinfer.api.operation import documented
 from esinfer.api.responses import error_body, respond
@@ -100,6 +100,7 @@ async def chunk(request: web.Request) -> web.StreamResponse:
     data = await body.required_bytes(request)
     request[PARAMETERS].reject_unknown()
     asked = await body.load(request, data, partial(_load, parser=_CHUNK))
+    body.check_inputs(request, asked.inputs)
     chunked = await chunk_all(asked.inputs, asked.settings or settings.DEFAULT)
     return await respond(request, await run_sized(_size(chunked), partial(_dump_chunks, chunked)))
 
@@ -136,11 +137,12 @@ async def infer_chunks(request: web.Request) -> web.StreamResponse:
     data = await body.required_bytes(request)
     request[PARAMETERS].reject_unknown()
     asked = await body.load(request, data, partial(_load, parser=_CHUNKED))
+    body.check_inputs(request, asked.inputs)
     endpoint = await find_endpoint(request)
     if requested not in (TaskType.ANY, endpoint.task_type):
         raise IncompatibleTaskType(requested=requested, stored=endpoint.task_type)
     results = await run_chunked(
-        request.app[INFERENCE],
+        request[NAMESPACE].inference,
         request.app[REGISTRY].service(endpoint.service),
         endpoint,
         asked,

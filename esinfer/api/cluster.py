@@ -9,7 +9,7 @@ from aiohttp import web
 
 from esinfer.api.answers import FLAG, INTEGER, NODES, OBJECT, TEXT
 from esinfer.api.endpoints import reject_body
-from esinfer.api.keys import ABOUT, LIFECYCLE
+from esinfer.api.keys import ABOUT, NAMESPACE
 from esinfer.api.middleware import PARAMETERS
 from esinfer.api.operation import BOOLEAN, TIME, Parameter, documented
 from esinfer.api.responses import respond_json, respond_pretty
@@ -155,7 +155,7 @@ async def usage(request: web.Request) -> web.StreamResponse:
     request[PARAMETERS].time("master_timeout")
     reject_body(request)
     counts: dict[tuple[str, str], int] = {}
-    for endpoint in await request.app[LIFECYCLE].list_endpoints(TaskType.ANY):
+    for endpoint in await request[NAMESPACE].lifecycle.list_endpoints(TaskType.ANY):
         key = (endpoint.service, endpoint.task_type.value)
         counts[key] = counts.get(key, 0) + 1
     models = [

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from esinfer.api import body, endpoint_schemas
 from esinfer.api.answers import FLAG, TEXT
-from esinfer.api.keys import LIFECYCLE
+from esinfer.api.keys import NAMESPACE
 from esinfer.api.middleware import PARAMETERS
 from esinfer.api.operation import BOOLEAN, TIME, Parameter, documented
 from esinfer.api.responses import respond_json
@@ -84,7 +84,9 @@ async def put(request: web.Request) -> web.StreamResponse:
     request[PARAMETERS].reject_unknown()
     check_inference_id(inference_id)
     configuration = await body.load_map(request, data, load_configuration)
-    endpoint = await request.app[LIFECYCLE].create(inference_id, task_type, configuration, timeout)
+    endpoint = await request[NAMESPACE].lifecycle.create(
+        inference_id, task_type, configuration, timeout
+    )
     return await respond_json(request, endpoint.to_wire())
 
 
@@ -113,7 +115,7 @@ async def update(request: web.Request) -> web.StreamResponse:
     request[PARAMETERS].reject_unknown()
     check_inference_id(inference_id)
     change = await body.load_map(request, data, load_change)
-    endpoint = await request.app[LIFECYCLE].update(inference_id, task_type, change, timeout)
+    endpoint = await request[NAMESPACE].lifecycle.update(inference_id, task_type, change, timeout)
     return await respond_json(request, endpoint.to_wire())
 
 
@@ -141,12 +143,12 @@ async def get(request: web.Request) -> web.StreamResponse:
     inference_id = request.match_info["inference_id"]
     if inference_id in _ALL:
         return await _list(request, task_type)
-    endpoint = await request.app[LIFECYCLE].get(inference_id, task_type)
+    endpoint = await request[NAMESPACE].lifecycle.get(inference_id, task_type)
     return await respond_json(request, {"endpoints": [endpoint.to_wire()]})
 
 
 async def _list(request: web.Request, task_type: TaskType) -> web.StreamResponse:
-    endpoints = await request.app[LIFECYCLE].list_endpoints(task_type)
+    endpoints = await request[NAMESPACE].lifecycle.list_endpoints(task_type)
     return await respond_json(
         request, {"endpoints": [endpoint.to_wire() for endpoint in endpoints]}
     )
@@ -171,7 +173,7 @@ async def delete(request: web.Request) -> web.StreamResponse:
     dry_run = request[PARAMETERS].boolean("dry_run")
     reject_body(request)
     inference_id = request.match_info["inference_id"]
-    await request.app[LIFECYCLE].delete(inference_id, task_type, dry_run=dry_run)
+    await request[NAMESPACE].lifecycle.delete(inference_id, task_type, dry_run=dry_run)
     answer: dict[str, object] = {"acknowledged": not dry_run, "pipelines": [], "indexes": []}
     if dry_run:
         answer["error_message"] = ""

@@ -16,7 +16,7 @@ from aiohttp import web
 from esinfer.api import answers, body
 from esinfer.api.chat_schemas import ChatParser, load_chat_request
 from esinfer.api.endpoints import TIMEOUT
-from esinfer.api.keys import INFERENCE, REGISTRY, STORE, WHOLE_CHAT
+from esinfer.api.keys import NAMESPACE, REGISTRY, WHOLE_CHAT
 from esinfer.api.middleware import PARAMETERS
 from esinfer.api.operation import documented
 from esinfer.api.rerank_schemas import RerankParser, load_rerank_request
@@ -87,7 +87,7 @@ async def infer(request: web.Request) -> web.StreamResponse:
     call = await _read(request)
     if call.endpoint.task_type is TaskType.CHAT_COMPLETION and not request.app[WHOLE_CHAT]:
         raise ChatOnlyStreams
-    result = await request.app[INFERENCE].run(
+    result = await request[NAMESPACE].inference.run(
         call.service, call.endpoint, call.request, call.timeout
     )
     return await respond(request, result.to_json())
@@ -112,7 +112,7 @@ async def stream(request: web.Request) -> web.StreamResponse:
     request[SHAPE] = replace(request[SHAPE], is_stream=True)
     call = await _read(request)
     _check_streams(call.service, call.endpoint.task_type)
-    inference = request.app[INFERENCE]
+    inference = request[NAMESPACE].inference
     with protocol_of(request).cancel_on_loss():
         async with inference.stream(
             call.service, call.endpoint, call.request, call.timeout
@@ -138,6 +138,7 @@ async def _read(request: web.Request) -> Call:
         loaded = await _load(request, data, endpoint.task_type, from_url=False)
     if loaded is None:
         raise UnsupportedTask(service=service.name, task_type=endpoint.task_type)
+    body.check_inputs(request, getattr(loaded, "inputs", ()))  # a chat has messages
     return Call(
         service=service,
         endpoint=endpoint,
@@ -165,7 +166,7 @@ async def _load(
 async def find_endpoint(request: web.Request) -> InferenceEndpoint:
     """The endpoint that the path names; EndpointNotFound if there is none."""
     inference_id = request.match_info["inference_id"]
-    endpoint = await request.app[STORE].get(inference_id)
+    endpoint = await request[NAMESPACE].store.get(inference_id)
     if endpoint is None:
         raise EndpointNotFound(inference_id=inference_id)
     return endpoint

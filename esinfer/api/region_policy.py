@@ -13,7 +13,7 @@ from marshmallow import post_load
 
 from esinfer.api import answers, body
 from esinfer.api.endpoints import reject_body
-from esinfer.api.keys import REGION_POLICY
+from esinfer.api.keys import NAMESPACE
 from esinfer.api.middleware import PARAMETERS
 from esinfer.api.operation import BOOLEAN, Parameter, documented
 from esinfer.api.responses import respond_json
@@ -117,7 +117,7 @@ async def put(request: web.Request) -> web.StreamResponse:
     problems = list(_problems(policy))
     if problems:
         raise ActionRequestValidation(problems)
-    stored = await request.app[REGION_POLICY].put(policy)
+    stored = await request[NAMESPACE].region_policy.put(policy)
     return await respond_json(request, stored.to_wire())
 
 
@@ -125,7 +125,7 @@ async def put(request: web.Request) -> web.StreamResponse:
 async def get(request: web.Request) -> web.StreamResponse:
     """``GET /_inference/_region_policy``."""
     reject_body(request)
-    stored = await request.app[REGION_POLICY].get()
+    stored = await request[NAMESPACE].region_policy.get()
     return await respond_json(request, stored.to_wire())
 
 
@@ -133,5 +133,5 @@ async def get(request: web.Request) -> web.StreamResponse:
 async def delete(request: web.Request) -> web.StreamResponse:
     """``DELETE /_inference/_region_policy``."""
     reject_body(request)
-    await request.app[REGION_POLICY].delete()
+    await request[NAMESPACE].region_policy.delete()
     return await respond_json(request, {"acknowledged": True})

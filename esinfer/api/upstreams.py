@@ -6,38 +6,19 @@ interest here: ``UpstreamControl`` is all that is asked of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
-
 from aiohttp import web
 
 from esinfer.api import answers, body
 from esinfer.api.endpoints import reject_body
+from esinfer.api.keys import NAMESPACE
 from esinfer.api.middleware import PARAMETERS
 from esinfer.api.operation import Parameter, documented
 from esinfer.api.responses import respond_json
 from esinfer.errors import NoTwin
 from esinfer.json_schema import Json, Named, any_of, array, record
+from esinfer.mocking import UpstreamControl
 from esinfer.object_parser import ObjectParser
 
-
-class UpstreamControl(Protocol):
-    """Sets and shows upstreams, as JSON values; raises ElasticsearchErrors."""
-
-    def load(self, name: str, value: object, text: Callable[[], bytes]) -> Any:
-        """What ``put`` takes, out of a body; changes nothing."""
-
-    def put(self, name: str, settings: Any) -> object: ...
-    def show(self, name: str) -> object: ...
-    def show_all(self) -> object: ...
-    def delete(self, name: str) -> None: ...
-    def delete_all(self) -> None: ...
-    def log(self, name: str) -> object: ...
-    def clear_log(self, name: str) -> None: ...
-
-
-UPSTREAMS: web.AppKey[UpstreamControl] = web.AppKey("upstreams")
-"""Absent in an app that calls real upstreams."""
 UPSTREAM_PARSER = web.AppKey("upstream_parser", ObjectParser)
 """What reads the settings of an upstream, for the documentation."""
 
@@ -45,10 +26,10 @@ _ACKNOWLEDGED = {"acknowledged": True}
 
 
 def _control(request: web.Request) -> UpstreamControl:
-    control = request.app.get(UPSTREAMS)
-    if control is None:
+    mocking = request[NAMESPACE].mocking
+    if mocking is None:
         raise NoTwin
-    return control
+    return mocking.upstreams
 
 
 def _name(request: web.Request) -> str:

@@ -15,10 +15,11 @@ from aiohttp import http_exceptions, web
 from esinfer.twin import admin
 from esinfer.twin.answers import TwinAnswer, TwinRequest
 from esinfer.twin.delivery import Delivery, Ending
+from esinfer.twin.exchange import Exchange
 from esinfer.twin.pauses import Interrupted
 from esinfer.twin.received import Received
 from esinfer.twin.servers import Server
-from esinfer.twin.upstreams import Exchange, Upstreams, UpstreamSettings, single
+from esinfer.twin.upstreams import Upstreams, UpstreamSettings, single
 
 UPSTREAMS: Final = web.AppKey("upstreams", Upstreams)
 

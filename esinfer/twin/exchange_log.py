@@ -12,15 +12,15 @@ from itertools import chain
 from sys import getsizeof
 from typing import Final
 
-from esinfer.twin.answers import TwinAnswer
-from esinfer.twin.masking import (
+from esinfer.masking import (
+    Kept,
     long_enough,
-    masked_headers,
-    masked_url,
     secrets_in,
     secrets_of,
-    without,
+    shown_headers,
+    shown_url,
 )
+from esinfer.twin.answers import TwinAnswer
 from esinfer.twin.received import Received
 
 _OVERHEAD: Final = 1024
@@ -34,30 +34,6 @@ class LogLimits:
     entries: int = 1000
     body_size: int = 64 * 1024
     size: int = 64 * 1024 * 1024
-
-
-class _Kept:
-    """The beginning of a body, and how long it was."""
-
-    __slots__ = ("data", "limit", "size")
-
-    def __init__(self, limit: int) -> None:
-        self.data = b""
-        self.size = 0
-        self.limit = limit
-
-    def add(self, data: bytes) -> int:
-        """Take more; how many bytes were kept."""
-        self.size += len(data)
-        part = data[: self.limit - len(self.data)]
-        self.data += part
-        return len(part)
-
-    def to_wire(self, secrets: Sequence[str]) -> dict[str, object]:
-        text = self.data.decode("utf-8", "backslashreplace")
-        truncated = self.size > len(self.data)
-        shown = without(text, secrets, cut=truncated)
-        return {"body": shown, "body_size": self.size, "truncated": truncated}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +65,7 @@ class Entry:
         "faults",
         "sequence",
         "size",
+        "stubs",
         "time",
     )
 
@@ -96,6 +73,7 @@ class Entry:
         self.sequence = sequence
         self.time = time
         self.faults: list[str] = []
+        self.stubs: Sequence[str] = ()
         self.ending: str | None = None
         self.size = _OVERHEAD
         """Bytes that it takes in memory, about."""
@@ -103,8 +81,8 @@ class Entry:
         self._caller: Mapping[str, str] = {}
         self._request = _Head({}, {})
         self._answer: _Head | None = None
-        self._taken = _Kept(log.limits.body_size)
-        self._sent = _Kept(log.limits.body_size)
+        self._taken = Kept(log.limits.body_size)
+        self._sent = Kept(log.limits.body_size)
 
     def take(self, received: Received) -> None:
         """Keep the request; of its body no more than the beginning stays in memory."""
@@ -141,11 +119,12 @@ class Entry:
             **self._caller,
             "request": {
                 **about,
-                "url": masked_url(url, hidden),
-                "headers": masked_headers(headers, hidden),
+                "url": shown_url(url, hidden),
+                "headers": shown_headers(headers, hidden),
                 **self._taken.to_wire(hidden),
             },
             "faults": list(self.faults),
+            **({"stubs": list(self.stubs)} if self.stubs else {}),
             "answer": self._answer_to_wire(hidden),
             "ending": self.ending,
         }
@@ -155,7 +134,7 @@ class Entry:
             return None
         return {
             **self._answer.about,
-            "headers": masked_headers(self._answer.headers, hidden),
+            "headers": shown_headers(self._answer.headers, hidden),
             **self._sent.to_wire(hidden),
         }
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
 from esinfer.twin.answers import TwinRequest
+from esinfer.twin.chat_request import text_of
 from esinfer.twin.servers import Server
 
-_CHAT_TASKS: Final = frozenset({"completion", "chat_completion"})
+CHAT_TASKS: Final = frozenset({"completion", "chat_completion"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,11 +31,11 @@ class Received:
             return frozenset({self.task_type})
         task = server.task_of(self.request.method, self.request.path)
         if task == "chat_completion":
-            return _CHAT_TASKS
+            return CHAT_TASKS
         return frozenset() if task is None else frozenset({task})
 
     def is_chat(self, server: Server) -> bool:
-        return bool(self.tasks(server) & _CHAT_TASKS)
+        return bool(self.tasks(server) & CHAT_TASKS)
 
     @cached_property
     def headers(self) -> Mapping[str, str]:
@@ -72,6 +73,30 @@ class Received:
             if isinstance(value, dict) and isinstance(value.get("sentences"), list):
                 return 1 + len(value["sentences"])
         return 1
+
+    @cached_property
+    def texts(self) -> Sequence[str]:
+        """The inputs that are answered one by one: texts, documents, or a chat's last message.
+
+        Empty if there are any but texts among them.
+        """
+        document: Any = self.document
+        match document:
+            case {"messages": [*_, {"content": content}]}:
+                said = text_of(content)
+                return () if said is None else (said,)
+            case {"inputs": list(texts)} | {"texts": list(texts)}:
+                return texts if all(isinstance(text, str) for text in texts) else ()
+            case {"inputs": str(text)}:
+                return (text,)
+            case _:
+                return ()
+
+    @property
+    def query(self) -> str | None:
+        """What the documents of a rerank are compared with."""
+        query = self.document.get("query") if isinstance(self.document, dict) else None
+        return query if isinstance(query, str) else None
 
     def has_text(self, text: str) -> bool:
         """Whether a string of the body holds ``text``; of a body that is no JSON, its bytes."""

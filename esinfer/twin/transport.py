@@ -16,14 +16,15 @@ from urllib.parse import unquote
 
 import aiohttp
 
-from esinfer.errors import ResponseTooLarge
+from esinfer.errors import ResponseTooLarge, StubbedError
 from esinfer.tasks import TaskType
 from esinfer.twin.answers import TwinAnswer, TwinRequest
 from esinfer.twin.delivery import Delivery, Ending
+from esinfer.twin.exchange import Exchange
 from esinfer.twin.pauses import Interrupted
 from esinfer.twin.received import Received
 from esinfer.twin.servers import Kind, Server
-from esinfer.twin.upstreams import Exchange, Upstreams
+from esinfer.twin.upstreams import Upstreams
 from esinfer.upstream import (
     UpstreamRequest,
     UpstreamResponse,
@@ -128,6 +129,9 @@ class TwinTransport:
         if delivery.ending is Ending.STALLED:
             await self._pause(delivery.hold, request)
         exchange.end(delivery.ending)
+        refusal = delivery.refusal
+        if refusal is not None:
+            raise StubbedError(type=refusal.type, reason=refusal.reason, status=refusal.status)
         error: aiohttp.ClientError = aiohttp.ClientPayloadError()
         if not delivery.begins:
             is_reset = delivery.ending is Ending.RESET

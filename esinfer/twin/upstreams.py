@@ -18,13 +18,17 @@ from typing import Final
 from esinfer.twin.answers import TwinAnswer
 from esinfer.twin.delivery import Call, Delivery, Effect
 from esinfer.twin.dialects import dialect_of, model_of
+from esinfer.twin.exchange import ABANDONED, Exchange
 from esinfer.twin.exchange_log import Entry, ExchangeLog, LogLimits
 from esinfer.twin.faults.answers import overloaded
 from esinfer.twin.faults.fault import ArmedFault, Fault
+from esinfer.twin.known_models import DEFAULT_MODEL, model_named
 from esinfer.twin.pauses import Pauses, Sleep
+from esinfer.twin.pins.pins import Pins
 from esinfer.twin.received import Received
 from esinfer.twin.servers import DEFAULT_PROFILE, MakeServer, Server
 from esinfer.twin.states import Condition, State, StateSettings
+from esinfer.twin.stubs.shelf import Stubs, deliver
 from esinfer.twin.url_pattern import fits, specificity
 
 DEFAULT: Final = "default"
@@ -59,43 +63,10 @@ class UpstreamSettings:
     max_concurrent_requests: int | None = None
 
 
-@dataclass(slots=True, kw_only=True)
-class Exchange:
-    """One request at an upstream: wait ``delay`` seconds, then deliver.
-
-    ``deliver`` may be called in a thread; tell the ``entry`` what is sent.
-    """
-
-    delay: float
-    entry: Entry
-    _make: Callable[[Callable[[], TwinAnswer]], Delivery]
-    _fault: ArmedFault | None = None
-
-    def deliver(self, answer: Callable[[], TwinAnswer]) -> Delivery:
-        """The delivery; ``answer`` gives the server's own, which a fault may not ask for."""
-        return self._make(answer)
-
-    def begin(self, delivery: Delivery) -> None:
-        """Log how the answer begins, if it does; a fault that changed nothing has not hit."""
-        if self._fault is not None and not delivery.changed:
-            self._fault.withdraw()
-            self.entry.faults.remove(self._fault.fault.kind)
-        if delivery.begins:
-            self.entry.begin(delivery.answer)
-
-    def end(self, ending: str) -> None:
-        """Log how it ended."""
-        self.entry.ending = ending
-
-
-ABANDONED: Final = "abandoned"
-"""How an exchange ended of which the caller had enough, or which the twin's end cut short."""
-
-
 class Upstream:
     """One upstream at work."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- half of it is what the upstreams of a twin share
         self,
         name: str,
         settings: UpstreamSettings,
@@ -104,6 +75,7 @@ class Upstream:
         log: ExchangeLog,
         clock: Callable[[], float],
         sequence: Iterator[int],
+        stubs: Stubs,
     ) -> None:
         self.name = name
         self.settings = settings
@@ -111,6 +83,7 @@ class Upstream:
         self.log = log
         self._clock = clock
         self._sequence = sequence
+        self._stubs = stubs
         self._condition = Condition(settings.state, clock())
         self._faults = [ArmedFault(fault) for fault in settings.faults]
         self._in_flight = 0
@@ -142,7 +115,7 @@ class Upstream:
             effect, permits = overloaded, 0
         entry = self.log.open(received, next(self._sequence), now)
         entry.faults = names
-        make = self._maker(received, effect)
+        make = self._maker(entry, received, effect)
         exchange = Exchange(delay=delay, entry=entry, _make=make, _fault=fault)
         try:
             yield exchange
@@ -180,18 +153,31 @@ class Upstream:
         return items
 
     def _maker(
-        self, received: Received, effect: Effect | None
+        self, entry: Entry, received: Received, effect: Effect | None
     ) -> Callable[[Callable[[], TwinAnswer]], Delivery]:
-        if effect is None:
+        if effect is None and not self._stubs:
             return lambda answer: Delivery(answer=answer())
         server = self.settings.server
         dialect = dialect_of(server.profile, self.server, received)
         model = model_of(server.profile, server.model, received)
-        return lambda answer: effect(Call(dialect=dialect, model=model, answer=answer))
+
+        def stubbed(answer: Callable[[], TwinAnswer]) -> Delivery:
+            taken = self._stubs.take(received)
+            entry.stubs = [name for name, *_ in taken]
+            call = Call(dialect=dialect, model=model, answer=answer)
+            return deliver(taken, call, received.task_type)
+
+        if effect is None:
+            return stubbed
+        # A fault that changes the good answer changes that of the stubs.
+        return lambda answer: effect(
+            Call(dialect=dialect, model=model, answer=lambda: stubbed(answer).answer)
+        )
 
 
 class Upstreams:
-    """Named upstreams, found by url; ``default`` is always there.
+    """Named upstreams, found by url; ``default`` is always there. They share their ``stubs``
+    and the ``pins``, which are those of the embedder that ``make_server`` uses.
 
     ``sleep`` and ``clock`` (seconds) are the only time there is: with those of
     a virtual clock delays take no time.
@@ -205,7 +191,10 @@ class Upstreams:
         limits: LogLimits = LogLimits(),  # noqa: B008 - it is frozen
         sleep: Sleep | None = None,
         clock: Callable[[], float] = time.time,
+        pins: Pins | None = None,
     ) -> None:
+        self.stubs = Stubs()
+        self.pins = Pins() if pins is None else pins
         self.pauses = Pauses() if sleep is None else Pauses(sleep)
         self._make_server = make_server
         self._default = default
@@ -245,6 +234,7 @@ class Upstreams:
             log=log,
             clock=self._clock,
             sequence=self._sequence,
+            stubs=self.stubs,
         )
         self._upstreams[name] = made
         return made
@@ -266,6 +256,14 @@ class Upstreams:
     def clear(self) -> None:
         """Back to the start."""
         self._upstreams.clear()
+
+    @property
+    def dimensions(self) -> Iterator[tuple[str, int]]:
+        """The name of each upstream, and the dimensions of its vectors."""
+        for upstream in self:
+            server = upstream.settings.server
+            model = model_named(server.model or DEFAULT_MODEL, server.dimensions)
+            yield upstream.name, model.dimensions
 
     @property
     def is_full(self) -> bool:

@@ -23,7 +23,12 @@ from tests.test_samples import answer
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 CASES = [json.loads(path.read_text("utf-8")) for path in sorted(SAMPLES.glob("*/*/*/case.json"))]
-PLACES = {"task_type": "text_embedding", "inference_id": "an-id", "name": "default"}
+PLACES = {
+    "task_type": "text_embedding",
+    "inference_id": "an-id",
+    "name": "default",
+    "sequence": "1",
+}
 
 
 @pytest.fixture(scope="module")
