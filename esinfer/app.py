@@ -21,6 +21,7 @@ from esinfer.config import Config, ConfigError
 from esinfer.inference import Inference, RetryPolicy
 from esinfer.lifecycle import Lifecycle
 from esinfer.limits import RateLimits
+from esinfer.readiness import READINESS, Readiness
 from esinfer.region_policy import RegionPolicies
 from esinfer.services.registry import ServiceRegistry
 from esinfer.services.stored import EndpointCodec
@@ -55,6 +56,7 @@ def make_app(config: Config, mode: Mode = "serve") -> web.Application:
     app[WHOLE_CHAT] = _at_least(config.elasticsearch.version, _WHOLE_CHAT_SINCE)
     app[EVENT_FORM] = EventForm(BOM_UTF8 if config.elasticsearch.event_byte_order_mark else b"")
     app[REGISTRY] = ServiceRegistry()
+    app[READINESS] = Readiness()
     app.on_response_prepare.append(sign)
     upstreams = _add_upstreams(app, config) if mode == "mock" else None
     app.cleanup_ctx.append(_store(config, mode))

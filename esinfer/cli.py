@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
+    from esinfer.serving import Post
+
 _NEW_OBJECTS = 50_000
 """So many more objects than went are there when young garbage is looked for; CPython: 700."""
 
@@ -102,7 +104,9 @@ def _parser() -> _Parser:
             allow_abbrev=False,
         )
         _add_server_options(command, port)
-        if name != "serve":
+        if name == "serve":
+            _add_workers(command)
+        else:
             _add_profile(command)
         defaults: dict[str, object] = {"server.port": port, **own}
         command.set_defaults(parser=command, run=_run_server, defaults=defaults)
@@ -149,11 +153,27 @@ def _add_profile(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_workers(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--workers",
+        type=_workers,
+        metavar="N",
+        help="processes that serve the port, on one durable store (default: 1)",
+    )
+
+
+def _workers(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 256:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to 256, got {text!r}")
+    return int(text)
+
+
 def _config(args: argparse.Namespace, environ: Mapping[str, str]) -> Config:
     options = {
         "server.host": args.host,
         "server.port": args.port,
         "logging.format": args.log_format,
+        "server.workers": getattr(args, "workers", None),
         "twin.profile": getattr(args, "profile", None),
     }
     given = [f"{name}={value}" for name, value in options.items() if value is not None]
@@ -166,17 +186,21 @@ def _run_server(args: argparse.Namespace) -> int:
 
     import asyncio  # noqa: PLC0415 -- heavy, as below
 
-    from esinfer.serving import ListenError  # noqa: PLC0415
+    from esinfer.serving import StartError  # noqa: PLC0415
     from esinfer.stores.errors import StoreError  # noqa: PLC0415
 
     try:
+        if config.server.workers > 1:
+            from esinfer import worker_command  # noqa: PLC0415 -- for those who want several
+
+            return worker_command.run(args.command, config, _serve)
         asyncio.run(_serve(args.command, config))
-    except (ListenError, StoreError) as error:
+    except (StartError, StoreError) as error:
         return _refuse(error)
     return 0
 
 
-async def _serve(command: str, config: Config) -> None:
+async def _serve(command: str, config: Config, post: Post | None = None) -> None:
     from esinfer.serving import STOP_SIGNALS, serve  # noqa: PLC0415
 
     app, make_runner = _application(command, config)
@@ -186,9 +210,11 @@ async def _serve(command: str, config: Config) -> None:
         command=command,
         host=config.server.host,
         port=config.server.port,
+        shutdown_delay=config.server.shutdown_delay,
         shutdown_timeout=config.server.shutdown_timeout,
         log_format=config.logging.format,
         make_runner=make_runner,
+        post=post,
     )
     # Whoever signals twice must not kill what is already on its way to status 0.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)

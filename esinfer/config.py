@@ -58,6 +58,12 @@ class ServerConfig:
     shutdown_timeout: float = duration(
         "30s", "How long requests in flight may go on after SIGTERM or SIGINT; a duration."
     )
+    shutdown_delay: float = duration(
+        "0s", "How long /_esinfer/ready answers 503 before the server stops accepting; a duration."
+    )
+    workers: int = integer(
+        1, "Processes that serve the port, of `serve` with a durable store.", low=1, high=256
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -327,6 +327,13 @@ class StoreUnavailable(StatusException):
     template = "The store of inference endpoints is not available"
 
 
+class ServerStopping(StatusException):
+    """Said to those who ask whether to send requests here, and to nobody else."""
+
+    status = 503
+    template = "The server is stopping"
+
+
 class MoreThanOneInput(StatusException):
     template = "{provider} completions only accepts 1 input"
 

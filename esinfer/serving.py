@@ -13,14 +13,19 @@ import json
 import logging
 import signal
 import socket
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from esinfer.readiness import READINESS
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
 _LOGGER = logging.getLogger(__name__)
+BACKLOG = 4096
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _REASONS = {
     errno.EADDRINUSE: "the address is already in use (another server? choose one with --port)",
@@ -30,37 +35,83 @@ _REASONS = {
 }
 
 
-class ListenError(Exception):
+class StartError(Exception):
+    """The server cannot start; the text is one line that says why."""
+
+
+class ListenError(StartError):
     """The server cannot listen where it should; the text is one line that says why."""
 
     def __init__(self, host: str, port: int, reason: str) -> None:
         super().__init__(f"cannot listen on {_authority(host, port)}: {reason}")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Post:
+    """What one of several processes gets from the one that started it (``workers``).
+
+    ``sockets`` makes bound sockets to listen on. ``tell`` is called once: with
+    None when connections are accepted, with a line when they cannot be.
+    ``lifeline`` is a descriptor that can be read when that process is gone.
+    """
+
+    sockets: Callable[[], Sequence[socket.socket]]
+    tell: Callable[[str | None], None]
+    lifeline: int
+
+
 def _authority(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _stop_event() -> asyncio.Event:
+def _stop_event(post: Post | None) -> asyncio.Event:
     """An event that the stop signals set, instead of what they do otherwise."""
     stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
     for number in STOP_SIGNALS:
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, stop.set)
+    if post is not None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+        loop.add_reader(post.lifeline, _stop_alone, stop, post.lifeline)
     return stop
+
+
+def _stop_alone(stop: asyncio.Event, lifeline: int) -> None:
+    asyncio.get_running_loop().remove_reader(lifeline)
+    stop.set()
 
 
 async def _listen(runner: web.AppRunner, host: str, port: int) -> int:
     """Accept connections; the port, which is the system's choice for 0."""
-    site = web.TCPSite(runner, host, port, backlog=4096)
-    try:
+    site = web.TCPSite(runner, host, port, backlog=BACKLOG)
+    with listen_errors(host, port):
         await site.start()
+    return site.port
+
+
+@contextmanager
+def listen_errors(host: str, port: int) -> Iterator[None]:
+    """ListenError in place of what the system says when it will not let us listen there."""
+    try:
+        yield
     except (socket.gaierror, UnicodeError) as error:
         reason = "the host name cannot be resolved (choose one with --host)"
         raise ListenError(host, port, reason) from error
     except OSError as error:
         reason = _REASONS.get(error.errno) or error.strerror or str(error)
         raise ListenError(host, port, reason) from error
-    return site.port
+
+
+async def _take_post(runner: web.AppRunner, post: Post) -> None:
+    for bound in post.sockets():
+        await web.SockSite(runner, bound, backlog=BACKLOG).start()
+    post.tell(None)
+
+
+def announce(command: str, host: str, port: int, log_format: str) -> None:
+    """Print the started line, the only one on standard output."""
+    address = f"http://{_authority(host, port)}"
+    print(_started_line(command, address, log_format), flush=True)  # noqa: T201 -- the one
 
 
 def _started_line(command: str, address: str, log_format: str) -> str:
@@ -79,13 +130,18 @@ async def serve(  # noqa: PLR0913 -- each is an option of the command line
     shutdown_timeout: float,
     log_format: str,
     make_runner: Callable[..., web.AppRunner],
+    shutdown_delay: float = 0.0,
+    post: Post | None = None,
 ) -> None:
     """Serve ``app`` until SIGTERM or SIGINT, then let the requests in flight finish.
 
-    They have ``shutdown_timeout`` seconds. Further signals change nothing, as
-    long as the loop is open. Raises ListenError.
+    They have ``shutdown_timeout`` seconds; for ``shutdown_delay``
+    seconds before, new ones are still accepted while the server says that it is
+    not ready. Further signals change nothing, as long as the
+    loop is open. With a ``post`` it has the sockets, and is told instead of
+    standard output. Raises ListenError.
     """
-    stop = _stop_event()
+    stop = _stop_event(post)
     runner = make_runner(
         app,
         access_log=None,
@@ -95,9 +151,13 @@ async def serve(  # noqa: PLR0913 -- each is an option of the command line
     )
     try:
         await runner.setup()
-        address = f"http://{_authority(host, await _listen(runner, host, port))}"
-        print(_started_line(command, address, log_format), flush=True)  # noqa: T201
+        if post is None:
+            announce(command, host, await _listen(runner, host, port), log_format)
+        else:
+            await _take_post(runner, post)
         await stop.wait()
+        if READINESS in app:
+            await app[READINESS].withdraw(shutdown_delay)
         _LOGGER.info("stopping: requests in flight may take %g seconds", shutdown_timeout)
     finally:
         await runner.cleanup()

@@ -452,8 +452,10 @@ class TestApplication:
             "command": command,
             "host": "127.0.0.1",
             "port": 9200,
+            "shutdown_delay": 0.0,
             "shutdown_timeout": 30.0,
             "log_format": "text",
+            "post": None,
             "make_runner": runner,
         }
 

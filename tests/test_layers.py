@@ -15,7 +15,10 @@ FILES = sorted(ROOT.rglob("*.py"))
 
 LAYERS = (
     ("errors",),
-    ("java", "similar", "units", "json_scanner", "sse", "logs", "threads", "connection"),
+    (
+        *("java", "similar", "units", "json_scanner", "sse", "logs", "threads", "connection"),
+        *("readiness", "ports"),
+    ),
     ("json_decoder",),
     ("json_reader", "setting"),
     ("config",),
@@ -31,8 +34,8 @@ LAYERS = (
     ("lifecycle", "chunked"),
     ("api",),
     ("serving", "twin"),
-    ("app",),
-    ("chunk_command", "demo", "testing"),
+    ("app", "workers"),
+    ("chunk_command", "worker_command", "demo", "testing"),
     ("cli",),
     ("__main__",),
 )
@@ -83,7 +86,7 @@ def test_module_imports_only_from_below_or_from_its_own_package(path: Path) -> N
 
 @pytest.mark.parametrize("path", FILES, ids=module_name)
 def test_configuration_and_twin_are_known_to_those_who_join_the_parts(path: Path) -> None:
-    if module_name(path) not in ("app", "cli") and parts(path)[0] != "testing":
+    if module_name(path) not in ("app", "cli", "worker_command") and parts(path)[0] != "testing":
         foreign = {name for name, *_ in ours(path)} - {parts(path)[0]}
         assert not foreign & {"config", "twin"}
 
