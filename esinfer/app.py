@@ -13,14 +13,18 @@ from aiohttp import web
 from esinfer.api.about import About, Mode
 from esinfer.api.body import MAX_CONTENT_LENGTH
 from esinfer.api.keys import ABOUT, INFERENCE, LIFECYCLE, REGION_POLICY, REGISTRY, STORE, WHOLE_CHAT
+from esinfer.api.metrics import ENDPOINT_COUNTS, METERS, EndpointCounts
 from esinfer.api.middleware import elasticsearch, sign
+from esinfer.api.observing import add_timing, observer
 from esinfer.api.responses import EVENT_FORM, EventForm
 from esinfer.api.routes import add_routes
 from esinfer.api.upstreams import UPSTREAMS
 from esinfer.config import Config, ConfigError
 from esinfer.inference import Inference, RetryPolicy
 from esinfer.lifecycle import Lifecycle
-from esinfer.limits import RateLimits
+from esinfer.metrics.board import Board, Slot
+from esinfer.metrics.measured import MeasuredLimits, MeasuredTransport
+from esinfer.metrics.meters import Meters
 from esinfer.readiness import READINESS, Readiness
 from esinfer.region_policy import RegionPolicies
 from esinfer.services.registry import ServiceRegistry
@@ -39,10 +43,17 @@ from esinfer.upstream import HttpSettings, HttpTransport, Transport, make_sessio
 _LOGGER = logging.getLogger(__name__)
 
 
-def make_app(config: Config, mode: Mode = "serve") -> web.Application:
-    """The server: ``serve`` calls real upstreams, ``mock`` the twin in process."""
+def make_app(config: Config, mode: Mode = "serve", *, slot: Slot | None = None) -> web.Application:
+    """The server: ``serve`` calls real upstreams, ``mock`` the twin in process.
+
+    One of several workers counts in the ``slot`` that it is given.
+    """
+    meters = Meters(slot or Board().slots[0]) if config.metrics.enabled else None
     app = web.Application(
-        middlewares=[elasticsearch],
+        middlewares=[
+            observer(meters, access_log=config.logging.access_log),
+            elasticsearch,
+        ],
         # aiohttp allows one byte more than it says; our own check comes first.
         client_max_size=config.server.max_content_length,
     )
@@ -58,6 +69,11 @@ def make_app(config: Config, mode: Mode = "serve") -> web.Application:
     app[REGISTRY] = ServiceRegistry()
     app[READINESS] = Readiness()
     app.on_response_prepare.append(sign)
+    if config.metrics.server_timing:
+        app.on_response_prepare.append(add_timing)
+    if meters is not None:
+        app[METERS] = meters
+        app[ENDPOINT_COUNTS] = EndpointCounts()
     upstreams = _add_upstreams(app, config) if mode == "mock" else None
     app.cleanup_ctx.append(_store(config, mode))
     app.cleanup_ctx.append(_inference(config, upstreams))
@@ -176,9 +192,13 @@ def _join(app: web.Application, config: Config, transport: Transport) -> None:
         timeout=settings.retry_timeout,
         reduction=settings.truncator_reduction_percentage,
     )
-    limits = RateLimits(queue_capacity=settings.queue_capacity)
+    meters = app.get(METERS)
+    limits = MeasuredLimits(queue_capacity=settings.queue_capacity, meters=meters)
     app[INFERENCE] = Inference(
-        transport, limits, policy, max_response_size=settings.max_response_size
+        MeasuredTransport(transport, meters),
+        limits,
+        policy,
+        max_response_size=settings.max_response_size,
     )
     app[LIFECYCLE] = Lifecycle(
         app[STORE],

@@ -203,7 +203,7 @@ def _run_server(args: argparse.Namespace) -> int:
 async def _serve(command: str, config: Config, post: Post | None = None) -> None:
     from esinfer.serving import STOP_SIGNALS, serve  # noqa: PLC0415
 
-    app, make_runner = _application(command, config)
+    app, make_runner = _application(command, config, post)
     _collect_less_often()
     await serve(
         app,
@@ -231,7 +231,7 @@ def _collect_less_often() -> None:
 
 
 def _application(
-    command: str, config: Config
+    command: str, config: Config, post: Post | None = None
 ) -> tuple[web.Application, Callable[..., web.AppRunner]]:
     """The application of a command, and what makes its runner."""
     from esinfer.app import make_app, make_twin  # noqa: PLC0415
@@ -243,7 +243,9 @@ def _application(
 
     from esinfer.api import protocol as api  # noqa: PLC0415
 
-    return make_app(config, mode="mock" if command == "mock" else "serve"), api.make_runner
+    slot = post.slot if post else None
+    app = make_app(config, mode="mock" if command == "mock" else "serve", slot=slot)
+    return app, api.make_runner
 
 
 def _refuse(error: Exception) -> int:

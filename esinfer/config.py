@@ -222,6 +222,17 @@ class LoggingConfig:
     format: str = choice(
         "text", 'Log lines as "text" or as "json" objects; --log-format wins.', "text", "json"
     )
+    access_log: bool = flag(default=False, comment="Whether every request is logged, at info.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsConfig:
+    """What is measured and told, of `serve` and `mock`."""
+
+    enabled: bool = flag(default=True, comment="Whether /_esinfer/metrics counts and answers.")
+    server_timing: bool = flag(
+        default=True, comment="Whether answers to inferences have a Server-Timing header."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,6 +245,7 @@ class Config:
     store: StoreConfig = StoreConfig()
     twin: TwinConfig = TwinConfig()
     logging: LoggingConfig = LoggingConfig()
+    metrics: MetricsConfig = MetricsConfig()
 
 
 _SECTIONS: Mapping[str, type[Any]] = {

@@ -24,6 +24,8 @@ from esinfer.readiness import READINESS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from esinfer.metrics.board import Slot
+
 _LOGGER = logging.getLogger(__name__)
 BACKLOG = 4096
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -53,11 +55,13 @@ class Post:
     ``sockets`` makes bound sockets to listen on. ``tell`` is called once: with
     None when connections are accepted, with a line when they cannot be.
     ``lifeline`` is a descriptor that can be read when that process is gone.
+    ``slot`` is where this process counts.
     """
 
     sockets: Callable[[], Sequence[socket.socket]]
     tell: Callable[[str | None], None]
     lifeline: int
+    slot: Slot
 
 
 def _authority(host: str, port: int) -> str:

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 
+from esinfer.metrics.board import Board
 from esinfer.ports import Port
 from esinfer.serving import STOP_SIGNALS, Post, StartError
 
@@ -72,6 +73,7 @@ class Supervisor:
         patience: float,
     ) -> None:
         self._workers = [_Worker(number=number) for number in range(count)]
+        self._board = Board(count)
         self._run_worker = run
         self._port = port
         self._started: Callable[[], None] | None = started
@@ -186,7 +188,12 @@ class Supervisor:
             os.write(told, problem.encode()[:4000] if problem else _READY)
             os.close(told)
 
-        post = Post(sockets=self._port.sockets, tell=tell, lifeline=self._lifeline.theirs)
+        post = Post(
+            sockets=self._port.sockets,
+            tell=tell,
+            lifeline=self._lifeline.theirs,
+            slot=self._board.slots[worker.number],
+        )
         try:
             return self._run_worker(worker.number, post)
         except Exception:

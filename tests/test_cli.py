@@ -432,8 +432,9 @@ class TestApplication:
         config = Config()
         given: dict[str, object] = {}
 
-        def make_app(own: Config, *, mode: str) -> str:
+        def make_app(own: Config, *, mode: str, slot: object) -> str:
             assert own is config
+            assert slot is None
             return f"app of {mode}"
 
         async def record(app: object, **options: object) -> None:
@@ -489,11 +490,16 @@ class TestLogs:
 
     def test_json(self, capsys: pytest.CaptureFixture[str]) -> None:
         first, *_, last = [json.loads(line) for line in self.lines(capsys, "json", "warn")]
-        assert set(first) == {"@timestamp", "log.level", "log.logger", "message"}
+        assert set(first) == {
+            *("@timestamp", "log.level", "log.logger", "message", "process.pid"),
+            *("ecs.version", "service.name", "event.dataset"),
+        }
+        assert (first["service.name"], first["event.dataset"]) == ("esinfer", "esinfer.server")
         assert first["log.level"] == "WARN"
         assert first["log.logger"] == "esinfer.x"
         assert first["message"] == "say a\nb"
         assert last["message"] == "failed"
+        assert last["error.type"] == "ValueError"
         assert last["error.stack_trace"].endswith("ValueError: boom")
 
     def test_each_level_hides_what_is_below(self, capsys: pytest.CaptureFixture[str]) -> None:
@@ -512,7 +518,7 @@ from types import SimpleNamespace
 from aiohttp import web
 from tests.test_cli import slow_app
 
-def make_app(config, mode="twin"):
+def make_app(config, mode="twin", slot=None):
     return slow_app(lambda: print("begun", flush=True))
 
 sys.modules["esinfer.app"] = SimpleNamespace(make_app=make_app, make_twin=make_app)

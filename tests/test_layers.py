@@ -29,6 +29,7 @@ LAYERS = (
     ("chunking",),
     ("endpoints", "region_policy"),
     ("limits", "upstream", "stores"),
+    ("metrics",),
     ("services",),
     ("inference",),
     ("lifecycle", "chunked"),

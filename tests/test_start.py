@@ -29,9 +29,10 @@ AT_NEED = {
     "sqlite3",
     "asyncpg",
     "cryptography",
+    "prometheus_client",
 }
-"""For the first text embedding, YAML body, configuration file, durable store and key; and what is
-a program itself."""
+"""For the first text embedding, YAML body, configuration file, durable store and key, and question
+for metrics; and what is a program itself."""
 
 FOR_TESTS = {"_pytest", "aioresponses", "aiohttp.test_utils", "hypothesis", "pytest", "unittest"}
 

@@ -39,6 +39,14 @@ class Workers:
         ):
             return response.status, await response.json()
 
+    async def text(self, path: str) -> str:
+        connector = aiohttp.TCPConnector(force_close=True)
+        async with (
+            aiohttp.ClientSession(connector=connector) as session,
+            session.get(self.url + path) as response,
+        ):
+            return await response.text()
+
     async def pids(self) -> set[int]:
         """The processes that answer; asked often enough to meet them all."""
         return {(await self.ask("GET", "/_esinfer/health"))[1]["pid"] for _ in range(60)}
@@ -144,6 +152,33 @@ async def test_a_worker_that_died_is_replaced(tmp_path: Path) -> None:
             pass
         assert len(after - before) == 1
         assert (await server.stop())[0] == 0
+
+
+async def test_metrics_are_those_of_all_workers_and_outlive_them(tmp_path: Path) -> None:
+    async def counted() -> int:
+        text = await server.text("/_esinfer/metrics")
+        found = re.search(
+            r'requests_total{[^}]*route="/_inference/{inference_id}"[^}]*} (.*)', text
+        )
+        assert found is not None, text
+        return int(float(found[1]))
+
+    async with workers(tmp_path) as server:
+        for _ in range(40):
+            assert (await server.ask("GET", "/_inference/x"))[0] == 404
+        assert {await counted() for _ in range(20)} == {40}
+        text = await server.text("/_esinfer/metrics")
+        if sys.platform == "linux":
+            numbers = re.findall(r'process_resident_memory_bytes{worker="(.)"}', text)
+            assert numbers == ["0", "1", "2"]
+        victim = next(iter(await server.pids()))
+        os.kill(victim, signal.SIGKILL)
+        while len(await server.pids() - {victim}) < COUNT:
+            pass
+        assert {await counted() for _ in range(20)} == {40}
+        in_flight = r"(?m)^esinfer_http_requests_in_flight 1.0$"
+        assert re.search(in_flight, await server.text("/_esinfer/metrics"))
+        await server.stop()
 
 
 async def test_requests_in_flight_finish(tmp_path: Path, upstream: Upstream) -> None:
