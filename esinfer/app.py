@@ -141,12 +141,17 @@ def _add_upstreams(app: web.Application, config: Config) -> Upstreams:
     return upstreams
 
 
-def _store(config: Config, mode: Mode) -> Callable[[web.Application], AsyncIterator[None]]:
-    """Where endpoints are kept, open while the server runs; StoreError keeps it from starting."""
+def store_settings(config: Config) -> StoreSettings:
+    """Where endpoints are kept."""
     store = config.store
-    settings = StoreSettings(
+    return StoreSettings(
         kind=store.kind, path=store.path, url=store.url, key=store.key, key_file=store.key_file
     )
+
+
+def _store(config: Config, mode: Mode) -> Callable[[web.Application], AsyncIterator[None]]:
+    """Where endpoints are kept, open while the server runs; StoreError keeps it from starting."""
+    settings = store_settings(config)
 
     async def context(app: web.Application) -> AsyncIterator[None]:
         async with open_store(settings, EndpointCodec(app[REGISTRY]), os.environ) as opened:

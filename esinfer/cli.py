@@ -1,4 +1,4 @@
-"""The command line: the servers ``serve``, ``mock`` and ``twin``, and ``chunk``.
+"""The command line: the servers ``serve``, ``mock`` and ``twin``, ``chunk`` and ``endpoints``.
 
 What a command needs to run is imported when it runs, so that ``--help`` and a
 wrong option are answered at once.
@@ -14,8 +14,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from esinfer import __version__, chunk_command, logs
+from esinfer import __version__, chunk_command, endpoints_command, logs
 from esinfer.config import TWIN_PROFILES, Config, ConfigError, load
+from esinfer.transfer import TransferError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -53,6 +54,7 @@ examples:
   esinfer mock --set inference.retry_initial_delay=10ms
   esinfer twin --profile toolkit             a stand-in for the Inference Toolkit
   esinfer chunk README.md --strategy sentence --max-chunk-size 60
+  esinfer endpoints export > endpoints.json  the endpoints of a running server
 
 `esinfer COMMAND --help` explains a command's options."""
 
@@ -120,6 +122,16 @@ def _parser() -> _Parser:
     )
     chunk_command.add_options(command)
     command.set_defaults(parser=command, run=chunk_command.run)
+    command = commands.add_parser(
+        "endpoints",
+        help="list, export and import the endpoints of a running server",
+        description=endpoints_command.DESCRIPTION,
+        epilog=endpoints_command.EXAMPLES,
+        formatter_class=raw,
+        allow_abbrev=False,
+    )
+    command.set_defaults(parser=command, run=_run_endpoints)
+    endpoints_command.add_options(command)
     return parser
 
 
@@ -200,6 +212,17 @@ def _run_server(args: argparse.Namespace) -> int:
     return 0
 
 
+def _run_endpoints(args: argparse.Namespace) -> int:
+    if not getattr(args, "secrets", False):
+        return endpoints_command.run(args, None)
+    config = load(args.conf, os.environ, args.set, {"store.kind": "sqlite"})
+    logs.configure(config.logging.format, "error")
+
+    from esinfer.app import store_settings  # noqa: PLC0415 -- heavy
+
+    return endpoints_command.run(args, store_settings(config))
+
+
 async def _serve(command: str, config: Config, post: Post | None = None) -> None:
     from esinfer.serving import STOP_SIGNALS, serve  # noqa: PLC0415
 
@@ -264,6 +287,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     try:
         status: int = args.run(args)
-    except (ConfigError, chunk_command.InputError) as error:
+    except (ConfigError, chunk_command.InputError, TransferError) as error:
         return _refuse(error)
     return status

@@ -17,9 +17,9 @@ LAYERS = (
     ("errors",),
     (
         *("java", "similar", "units", "json_scanner", "sse", "logs", "threads", "connection"),
-        *("readiness", "ports"),
+        *("readiness", "ports", "transfer"),
     ),
-    ("json_decoder",),
+    ("json_decoder", "remote"),
     ("json_reader", "setting"),
     ("config",),
     ("object_parser", "map_fields"),
@@ -36,7 +36,7 @@ LAYERS = (
     ("api",),
     ("serving", "twin"),
     ("app", "workers"),
-    ("chunk_command", "worker_command", "demo", "testing"),
+    ("chunk_command", "worker_command", "endpoints_command", "demo", "testing"),
     ("cli",),
     ("__main__",),
 )
