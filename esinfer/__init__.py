@@ -16,10 +16,11 @@ The path of ``POST /_inference/text_embedding/{id}``, a module a step::
 
 ``lifecycle`` creates, changes and removes endpoints, ``stores`` keeps them;
 ``chunked`` cuts inputs into the chunks of ``chunking`` and runs an inference
-for each batch; ``app`` joins the parts; ``twin`` stands in for Hugging Face.
-Imports run one way: app, api, lifecycle and chunked, inference, services and
-limits, upstream and stores, endpoints, tasks, the formats
-(``object_parser``, ``json_reader``, ``java``, ``units``), ``errors``.
+for each batch; ``metrics`` watches; ``app`` joins the parts, ``workers`` runs
+several of it; ``twin`` stands in for Hugging Face. Imports run one way: app,
+api, lifecycle and chunked, inference, services, metrics, limits, upstream and
+stores, endpoints, tasks, the formats (``object_parser``, ``json_reader``,
+``java``, ``units``), ``errors``.
 """
 
 __version__ = "0.1.0"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from time import perf_counter
 
 from esinfer.endpoints import RateLimitGroup
@@ -53,38 +53,40 @@ class MeasuredTransport:
         self._meters = meters
 
     async def send(self, request: UpstreamRequest) -> UpstreamResponse:
-        with self._attempt(request) as statuses:
+        began = perf_counter()
+        outcome = ""
+        try:
             response = await self._transport.send(request)
-            statuses.append(response.status)
+        except BaseException as error:
+            outcome = outcome_of_error(error)
+            raise
+        else:
+            outcome = outcome_of_status(response.status)
             return response
+        finally:
+            self._note(request, outcome, perf_counter() - began)
 
     @asynccontextmanager
     async def stream(self, request: UpstreamRequest) -> AsyncIterator[UpstreamStream]:
         async with AsyncExitStack() as stack:
-            with self._attempt(request) as statuses:
+            began = perf_counter()
+            outcome = ""
+            try:
                 stream = await stack.enter_async_context(self._transport.stream(request))
-                statuses.append(stream.status)
+                outcome = outcome_of_status(stream.status)
+            except BaseException as error:
+                outcome = outcome_of_error(error)
+                raise
+            finally:
+                self._note(request, outcome, perf_counter() - began)
             yield stream
 
-    @contextmanager
-    def _attempt(self, request: UpstreamRequest) -> Iterator[list[int]]:
-        """Measure the block; it leaves the status of the answer in the list."""
-        began = perf_counter()
-        statuses: list[int] = []
-        outcome = ""
-        try:
-            yield statuses
-            outcome = outcome_of_status(statuses[0])
-        except BaseException as error:
-            outcome = outcome_of_error(error)
-            raise
-        finally:
-            seconds = perf_counter() - began
-            timing = TIMING.get()
-            if timing is not None:
-                timing.upstream += seconds
-            if self._meters is not None:
-                self._meters.count_attempt(request.service, request.task_type, outcome, seconds)
+    def _note(self, request: UpstreamRequest, outcome: str, seconds: float) -> None:
+        timing = TIMING.get()
+        if timing is not None:
+            timing.upstream += seconds
+        if self._meters is not None:
+            self._meters.count_attempt(request.service, request.task_type, outcome, seconds)
 
 
 class MeasuredLimits(RateLimits):
