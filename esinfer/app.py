@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from functools import partial
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from esinfer.api.about import About, Mode
 from esinfer.api.body import MAX_CONTENT_LENGTH
@@ -22,6 +23,7 @@ from esinfer.api.upstreams import UPSTREAMS
 from esinfer.config import Config, ConfigError
 from esinfer.inference import Inference, RetryPolicy
 from esinfer.lifecycle import Lifecycle
+from esinfer.limits import RateLimits
 from esinfer.metrics.board import Board, Slot
 from esinfer.metrics.measured import MeasuredLimits, MeasuredTransport
 from esinfer.metrics.meters import Meters
@@ -50,10 +52,7 @@ def make_app(config: Config, mode: Mode = "serve", *, slot: Slot | None = None) 
     """
     meters = Meters(slot or Board().slots[0]) if config.metrics.enabled else None
     app = web.Application(
-        middlewares=[
-            observer(meters, access_log=config.logging.access_log),
-            elasticsearch,
-        ],
+        middlewares=[*_observers(config, meters), elasticsearch],
         # aiohttp allows one byte more than it says; our own check comes first.
         client_max_size=config.server.max_content_length,
     )
@@ -79,6 +78,13 @@ def make_app(config: Config, mode: Mode = "serve", *, slot: Slot | None = None) 
     app.cleanup_ctx.append(_inference(config, upstreams))
     add_routes(app)
     return app
+
+
+def _observers(config: Config, meters: Meters | None) -> list[Middleware]:
+    """What watches requests; nothing, where nobody wants to know."""
+    log = config.logging
+    wanted = meters or config.metrics.server_timing or log.access_log or log.format == "json"
+    return [observer(meters, access_log=log.access_log)] if wanted else []
 
 
 _WHOLE_CHAT_SINCE = (9, 6)
@@ -198,12 +204,12 @@ def _join(app: web.Application, config: Config, transport: Transport) -> None:
         reduction=settings.truncator_reduction_percentage,
     )
     meters = app.get(METERS)
-    limits = MeasuredLimits(queue_capacity=settings.queue_capacity, meters=meters)
+    limits = RateLimits(queue_capacity=settings.queue_capacity)
+    if meters is not None or config.metrics.server_timing:
+        limits = MeasuredLimits(queue_capacity=settings.queue_capacity, meters=meters)
+        transport = MeasuredTransport(transport, meters)
     app[INFERENCE] = Inference(
-        MeasuredTransport(transport, meters),
-        limits,
-        policy,
-        max_response_size=settings.max_response_size,
+        transport, limits, policy, max_response_size=settings.max_response_size
     )
     app[LIFECYCLE] = Lifecycle(
         app[STORE],

@@ -23,6 +23,7 @@ from aiohttp import web
 
 from esinfer import __version__, cli, logs
 from esinfer.config import Config
+from esinfer.readiness import READINESS, Readiness
 from esinfer.serving import ListenError, serve
 
 if TYPE_CHECKING:
@@ -125,6 +126,31 @@ class TestServe:
             async with aiohttp.ClientSession() as session, session.get(server.url) as response:
                 assert await response.text() == "hello"
             await server.stop()
+
+    async def test_before_it_stops_it_says_so_and_still_serves(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Held(Readiness):
+            """Withdrawn, until the test lets it go on."""
+
+            delay = 0.0
+            withdrawn = asyncio.Event()
+            go_on = asyncio.Event()
+
+            async def withdraw(self, delay: float) -> None:
+                self.delay = delay
+                self.withdrawn.set()
+                await self.go_on.wait()
+
+        app = slow_app(int)
+        held = app[READINESS] = Held()
+        async with running(app, monkeypatch, shutdown_delay=7.5) as server:
+            os.kill(os.getpid(), signal.SIGTERM)
+            await held.withdrawn.wait()
+            async with aiohttp.ClientSession() as session:
+                assert await body(session, server.url) == "hello"
+            held.go_on.set()
+        assert held.delay == 7.5
 
     async def test_started_line_in_json(self, monkeypatch: pytest.MonkeyPatch) -> None:
         async with running(slow_app(int), monkeypatch, command="twin", log_format="json") as server:

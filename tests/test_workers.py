@@ -18,6 +18,7 @@ import pytest
 
 from esinfer.ports import Port
 from tests.conftest import Upstream
+from tests.stores import postgres
 
 ROOT = Path(__file__).parent.parent
 COUNT = 3
@@ -125,6 +126,37 @@ async def test_a_change_is_seen_by_every_worker_at_once(tmp_path: Path, upstream
         assert await server.stop(signal.SIGINT) == (0, ANY_LOG)
 
 
+@pytest.mark.skipif(postgres.programs() is None, reason=postgres.HOW_TO_GET_IT)
+async def test_workers_share_a_postgresql_and_say_when_it_is_gone(
+    tmp_path: Path, upstream: Upstream
+) -> None:
+    programs = postgres.programs()
+    assert programs is not None
+    path = "/_inference/text_embedding/id"
+    settings = {"url": upstream.url, "api_key": "secret"}
+    body = {"service": "hugging_face", "service_settings": settings}
+
+    async def answers(path: str) -> set[int]:
+        return {(await server.ask("GET", path))[0] for _ in range(20)}
+
+    with postgres.running(programs) as database:
+        store = ("--set=store.kind=postgresql", f"--set=store.url={database.url()}")
+        async with workers(tmp_path, *store) as server:
+            assert (await server.ask("PUT", path, body))[0] == 200
+            assert await answers(path) == {200}
+            assert (await server.ask("DELETE", path))[0] == 200
+            while await answers(path) != {404}:  # within milliseconds
+                pass
+            assert await answers("/_esinfer/ready") == {200}
+            database.stop()
+            assert await answers("/_esinfer/ready") == {503}
+            assert await answers("/_esinfer/health") == {200}
+            database.start()
+            while await answers("/_esinfer/ready") != {200}:
+                pass
+            assert (await server.stop())[0] == 0
+
+
 class _Anything(str):
     __slots__ = ()
 
@@ -151,6 +183,26 @@ async def test_a_worker_that_died_is_replaced(tmp_path: Path) -> None:
         while len(after := await server.pids() - {victim}) < COUNT:
             pass
         assert len(after - before) == 1
+        assert (await server.stop())[0] == 0
+
+
+async def test_a_successor_that_cannot_start_is_tried_again_later(tmp_path: Path) -> None:
+    async with workers(tmp_path) as server:
+        victim = next(iter(await server.pids()))
+        junk = tmp_path / "junk"
+        junk.write_bytes(b"no database" * 1000)
+        junk.replace(tmp_path / "endpoints.db")
+        os.kill(victim, signal.SIGKILL)
+        assert server.process.stderr is not None
+        found = []
+        async for line in server.process.stderr:
+            found.append(line.decode())
+            if "0.4 seconds" in found[-1]:
+                break
+        tries = [line for line in found if "cannot start: store.path: cannot use" in line]
+        assert len(tries) == 2
+        assert "ended with status 2; another starts in 0.2 seconds" in "".join(found)
+        assert len(await server.pids()) == COUNT - 1, "the others go on"
         assert (await server.stop())[0] == 0
 
 
