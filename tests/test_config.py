@@ -135,7 +135,8 @@ class TestFileErrors:
             (
                 "[xyz]\n",
                 "[xyz] is unknown; did you mean "
-                "[server] or [elasticsearch] or [inference] or [store] or [twin] or [logging]?",
+                "[server] or [elasticsearch] or [inference] or [store] or [twin] or [logging] or "
+                "[metrics]?",
             ),
             ("port = 9200\n", "port is unknown; did you mean [server] port?"),
             ("xyz = 1\n", "xyz is unknown; the sections are server, elasticsearch, inference, "),
