@@ -1,22 +1,32 @@
 from __future__ import annotations
 
-import os
+import subprocess
+import sys
 
 from esinfer.metrics import board
 from esinfer.metrics.board import Board, Entry
 
+FORKS = """
+import os
+from esinfer.metrics.board import Board, Entry
+
+shared = Board(2)
+pid = os.fork()
+if pid == 0:
+    slot = shared.slots[1]
+    slot.claim()
+    slot.numbers[slot.place(("requests", ("GET",)))] += 3
+    os._exit(0)
+os.waitpid(pid, 0)
+assert [slot.pid for slot in shared] == [0, pid]
+assert [slot.read() for slot in shared] == [[], [Entry(("requests", ("GET",)), [3.0])]]
+"""
+"""In a process of its own, as tests have threads."""
+
 
 def test_what_one_process_writes_another_reads() -> None:
-    shared = Board(2)
-    pid = os.fork()
-    if pid == 0:
-        slot = shared.slots[1]
-        slot.claim()
-        slot.numbers[slot.place(("requests", ("GET",)))] += 3
-        os._exit(0)
-    os.waitpid(pid, 0)
-    assert [slot.pid for slot in shared] == [0, pid]
-    assert [slot.read() for slot in shared] == [[], [Entry(("requests", ("GET",)), [3.0])]]
+    command = [sys.executable, "-W", "error", "-c", FORKS]
+    subprocess.run(command, check=True, timeout=30)  # noqa: S603 -- our own script
 
 
 def test_a_successor_goes_on_but_for_what_is_fleeting() -> None:

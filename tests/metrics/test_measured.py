@@ -9,11 +9,20 @@ from esinfer import errors
 from esinfer.endpoints import RateLimitGroup
 from esinfer.errors import QueueFull
 from esinfer.metrics.board import Board
-from esinfer.metrics.measured import MeasuredLimits, outcome_of_error, outcome_of_status
+from esinfer.metrics.measured import (
+    MeasuredLimits,
+    MeasuredTransport,
+    outcome_of_error,
+    outcome_of_status,
+)
 from esinfer.metrics.meters import Meters
+from esinfer.metrics.timing import TIMING, Timing
+from esinfer.tasks import TaskType
+from esinfer.upstream import UpstreamRequest, UpstreamResponse, UpstreamStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
 
 
 @pytest.mark.parametrize(
@@ -73,3 +82,34 @@ def test_groups_beyond_a_hundred_share_a_label() -> None:
     assert labels[:2] == ["00000000", "00000001"]
     assert set(labels[100:]) == {"other"}
     assert meters.group("00000001rest") == "00000001"
+
+
+class Broken:
+    """A transport that only ever fails."""
+
+    async def send(self, request: UpstreamRequest) -> UpstreamResponse:
+        raise errors.ConnectionClosed(reason=request.url)
+
+    def stream(self, request: UpstreamRequest) -> AbstractAsyncContextManager[UpstreamStream]:
+        raise errors.TlsError(reason=request.url)
+
+
+@pytest.mark.parametrize("counts", [True, False])
+async def test_attempts_that_fail_are_counted_and_timed(*, counts: bool) -> None:
+    meters = Meters(Board().slots[0])
+    transport = MeasuredTransport(Broken(), meters if counts else None)
+    request = UpstreamRequest(
+        url="u", headers={}, body=b"", task_type=TaskType.RERANK, inference_id="i", service="s"
+    )
+    timing = Timing()
+    token = TIMING.set(timing)
+    with pytest.raises(errors.ConnectionClosed):
+        await transport.send(request)
+    with pytest.raises(errors.TlsError):
+        async with transport.stream(request):
+            raise AssertionError
+    TIMING.reset(token)
+    assert timing.upstream > 0
+    found = numbers(meters).get("esinfer_upstream_attempts")
+    both = {("s", "rerank", "connection_closed"): 1, ("s", "rerank", "tls_failed"): 1}
+    assert found == (both if counts else None)
