@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 from collections.abc import Callable, Coroutine
 from contextlib import closing
 from functools import partial
 
 from esinfer.config import Config, ConfigError
 from esinfer.ports import Port
-from esinfer.serving import Post, StartError, announce, listen_errors
+from esinfer.serving import STOP_SIGNALS, Post, StartError, announce, listen_errors
 from esinfer.stores.errors import StoreError
 from esinfer.workers import Supervisor
 
@@ -41,6 +42,8 @@ def run(command: str, config: Config, serve: Serve) -> int:
             patience=server.shutdown_delay + server.shutdown_timeout + _STOPPING,
         )
         supervisor.run()
+    # Whoever signals twice must not kill what is already on its way to status 0.
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     return 0
 
 

@@ -54,7 +54,10 @@ class Workers:
 
     async def stop(self, number: int = signal.SIGTERM) -> tuple[int, str]:
         """Exit status and log."""
-        self.process.send_signal(number)
+        with suppress(ProcessLookupError):
+            while self.process.returncode is None:  # further ones change nothing
+                os.kill(self.process.pid, number)
+                await asyncio.sleep(0)
         _, log = await self.process.communicate()
         assert self.process.returncode is not None
         return self.process.returncode, log.decode()
