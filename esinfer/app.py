@@ -5,42 +5,46 @@ from __future__ import annotations
 import logging
 import os
 from codecs import BOM_UTF8
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
+from pathlib import Path
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from esinfer.addresses import make_rules
 from esinfer.api.about import About, Mode
-from esinfer.api.body import MAX_CONTENT_LENGTH
-from esinfer.api.keys import ABOUT, INFERENCE, LIFECYCLE, REGION_POLICY, REGISTRY, STORE, WHOLE_CHAT
+from esinfer.api.body import MAX_CONTENT_LENGTH, MAX_INPUTS
+from esinfer.api.guard import ACTIONS, AUTHENTICATOR
+from esinfer.api.keys import ABOUT, NAMESPACES, REGISTRY, WHOLE_CHAT
 from esinfer.api.metrics import ENDPOINT_COUNTS, METERS, EndpointCounts
 from esinfer.api.middleware import elasticsearch, sign
 from esinfer.api.observing import add_timing, observer
 from esinfer.api.responses import EVENT_FORM, EventForm
 from esinfer.api.routes import add_routes
-from esinfer.api.upstreams import UPSTREAMS
-from esinfer.config import Config, ConfigError
-from esinfer.inference import Inference, RetryPolicy
-from esinfer.lifecycle import Lifecycle
-from esinfer.limits import RateLimits
+from esinfer.api.similarities import SIMILARITIES_PARSER
+from esinfer.api.stubs import STUB_PARSER
+from esinfer.api.upstreams import UPSTREAM_PARSER
+from esinfer.config import Config
 from esinfer.metrics.board import Board, Slot
-from esinfer.metrics.measured import MeasuredLimits, MeasuredTransport
 from esinfer.metrics.meters import Meters
+from esinfer.namespaces import Namespace, Namespaces
+from esinfer.parts import (
+    Shared,
+    make_live_namespace,
+    make_mock_namespace,
+    make_upstreams,
+    start_of_upstream,
+)
 from esinfer.readiness import READINESS, Readiness
-from esinfer.region_policy import RegionPolicies
 from esinfer.services.registry import ServiceRegistry
 from esinfer.services.stored import EndpointCodec
 from esinfer.stores.opening import StoreSettings, open_store
 from esinfer.twin.app import make_upstreams_app
-from esinfer.twin.control import Control
-from esinfer.twin.embedders import choose_embedder
-from esinfer.twin.exchange_log import LogLimits
-from esinfer.twin.profiles import check_task, make_server
-from esinfer.twin.transport import TwinTransport
-from esinfer.twin.upstreams import ServerSettings, Upstreams, UpstreamSettings
-from esinfer.twin.wheel import ModelNotInstalled
-from esinfer.upstream import HttpSettings, HttpTransport, Transport, make_session
+from esinfer.twin.control import UpstreamParser
+from esinfer.twin.pins.control import SimilaritiesParser
+from esinfer.twin.stubs.parser import StubParser
+from esinfer.upstream import HttpSettings, HttpTransport, make_session
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -57,6 +61,7 @@ def make_app(config: Config, mode: Mode = "serve", *, slot: Slot | None = None) 
         client_max_size=config.server.max_content_length,
     )
     app[MAX_CONTENT_LENGTH] = config.server.max_content_length
+    app[MAX_INPUTS] = config.server.max_inputs
     app[ABOUT] = About(
         mode=mode,
         version=config.elasticsearch.version,
@@ -66,6 +71,9 @@ def make_app(config: Config, mode: Mode = "serve", *, slot: Slot | None = None) 
     app[WHOLE_CHAT] = _at_least(config.elasticsearch.version, _WHOLE_CHAT_SINCE)
     app[EVENT_FORM] = EventForm(BOM_UTF8 if config.elasticsearch.event_byte_order_mark else b"")
     app[REGISTRY] = ServiceRegistry()
+    app[UPSTREAM_PARSER] = UpstreamParser()
+    app[STUB_PARSER] = StubParser()
+    app[SIMILARITIES_PARSER] = SimilaritiesParser()
     app[READINESS] = Readiness()
     app.on_response_prepare.append(sign)
     if config.metrics.server_timing:
@@ -73,9 +81,10 @@ def make_app(config: Config, mode: Mode = "serve", *, slot: Slot | None = None) 
     if meters is not None:
         app[METERS] = meters
         app[ENDPOINT_COUNTS] = EndpointCounts()
-    upstreams = _add_upstreams(app, config) if mode == "mock" else None
-    app.cleanup_ctx.append(_store(config, mode))
-    app.cleanup_ctx.append(_inference(config, upstreams))
+    _add_guard(app, config.security.credentials)
+    app.cleanup_ctx.append(_namespaces(config, mode, meters))
+    app.cleanup_ctx.append(_seed)
+    app.on_shutdown.append(_stop_waiting)
     add_routes(app)
     return app
 
@@ -85,6 +94,18 @@ def _observers(config: Config, meters: Meters | None) -> list[Middleware]:
     log = config.logging
     wanted = meters or config.metrics.server_timing or log.access_log or log.format == "json"
     return [observer(meters, access_log=log.access_log)] if wanted else []
+
+
+def _add_guard(app: web.Application, credentials: str) -> None:
+    """Ask callers who they are, if there is a file that says who they may be."""
+    if not credentials:
+        return
+    from esinfer.api.actions import HANDLER_ACTIONS  # noqa: PLC0415 -- for those who have a file
+    from esinfer.security.authentication import Authenticator  # noqa: PLC0415
+    from esinfer.security.credentials import read_credentials  # noqa: PLC0415
+
+    app[AUTHENTICATOR] = Authenticator(read_credentials(credentials))
+    app[ACTIONS] = HANDLER_ACTIONS
 
 
 _WHOLE_CHAT_SINCE = (9, 6)
@@ -97,54 +118,64 @@ def _at_least(version: str, least: tuple[int, int]) -> bool:
 
 def make_twin(config: Config) -> web.Application:
     """The twin alone, over HTTP."""
-    return make_upstreams_app(make_upstreams(config), _start(config))
+    return make_upstreams_app(make_upstreams(config), start_of_upstream(config))
 
 
-def make_upstreams(config: Config) -> Upstreams:
-    """A twin's upstreams as they are at the start; whoever makes some has them alone."""
-    try:
-        embedder = choose_embedder(config.twin.model)
-    except ModelNotInstalled as error:
-        raise ConfigError(f"twin.model is {config.twin.model}, but {error}") from error
-    return Upstreams(
-        partial(make_server, embedder=embedder),
-        default=_start(config),
-        limits=LogLimits(
-            entries=config.twin.log_entries,
-            body_size=config.twin.log_body_size,
-            size=config.twin.log_size,
-        ),
-    )
+async def _seed(app: web.Application) -> AsyncIterator[None]:
+    """What is there at the start; SeedError keeps the server from starting."""
+    await app[NAMESPACES].sow()
+    yield
 
 
-def _start(config: Config) -> UpstreamSettings:
-    """The upstream as configured; ConfigError if the profile has no such task."""
-    twin = config.twin
-    try:
-        check_task(twin.profile, twin.task or None)
-    except ValueError as error:
-        raise ConfigError(f"twin: {error}") from error
-    return UpstreamSettings(
-        server=ServerSettings(
-            profile=twin.profile,
-            task=twin.task or None,
-            dimensions=twin.dimensions or None,
-            model=twin.model_id,
-            api_key=twin.api_key or None,
-        )
-    )
+def _sow(config: Config) -> Callable[[Namespace], Awaitable[None]] | None:
+    """What sows a namespace; SeedError for a file that cannot be read."""
+    if not config.store.seed:
+        return None
+    from esinfer.seed_file import read_seed_file  # noqa: PLC0415 -- for those who have a seed
+    from esinfer.seeds import sow  # noqa: PLC0415
+
+    seed = read_seed_file(Path(config.store.seed))
+
+    async def sow_one(namespace: Namespace) -> None:
+        with namespace.clock.working():
+            await sow(seed, namespace.lifecycle, namespace.mocking)
+
+    return sow_one
 
 
-def _add_upstreams(app: web.Application, config: Config) -> Upstreams:
-    """The twin of a mock, and the routes' hold on it."""
-    upstreams = make_upstreams(config)
-    app[UPSTREAMS] = Control(upstreams, start=_start(config), knows_inference_ids=True)
+async def _stop_waiting(app: web.Application) -> None:
+    app[NAMESPACES].close()
 
-    async def stop_waiting(_app: web.Application) -> None:
-        upstreams.pauses.end()
 
-    app.on_shutdown.append(stop_waiting)
-    return upstreams
+def _namespaces(
+    config: Config, mode: Mode, meters: Meters | None
+) -> Callable[[web.Application], AsyncIterator[None]]:
+    """What belongs to the event loop: store, session, limiters and all that uses them.
+
+    StoreError or RecordingError keeps the server from starting.
+    """
+    if mode == "mock":
+        make_upstreams(config)  # what is wrong with the configuration shows before the start
+    sow = _sow(config)
+
+    async def context(app: web.Application) -> AsyncIterator[None]:
+        settings = store_settings(config)
+        async with open_store(settings, EndpointCodec(app[REGISTRY]), os.environ) as store:
+            shared = Shared(config, app[REGISTRY], store, meters)
+            if mode == "mock":
+                make_mock = partial(make_mock_namespace, shared)
+                app[NAMESPACES] = Namespaces(make_mock, most=config.mock.namespaces, sow=sow)
+                yield
+                return
+            if settings.kind == "memory":
+                _LOGGER.info("endpoints are gone when the server stops: store.kind is memory")
+            http = _http_settings(config)
+            async with make_session(http) as session:
+                make_live = partial(make_live_namespace, shared, HttpTransport(session, http))
+                app[NAMESPACES] = Namespaces(make_live, most=0, sow=sow)
+                yield
+
+    return context
 
 
 def store_settings(config: Config) -> StoreSettings:
@@ -155,65 +186,12 @@ def store_settings(config: Config) -> StoreSettings:
     )
 
 
-def _store(config: Config, mode: Mode) -> Callable[[web.Application], AsyncIterator[None]]:
-    """Where endpoints are kept, open while the server runs; StoreError keeps it from starting."""
-    settings = store_settings(config)
-
-    async def context(app: web.Application) -> AsyncIterator[None]:
-        async with open_store(settings, EndpointCodec(app[REGISTRY]), os.environ) as opened:
-            app[STORE] = opened.endpoints
-            app[REGION_POLICY] = RegionPolicies(opened.region_policy)
-            if mode == "serve" and settings.kind == "memory":
-                _LOGGER.info("endpoints are gone when the server stops: store.kind is memory")
-            yield
-
-    return context
-
-
-def _inference(
-    config: Config, upstreams: Upstreams | None
-) -> Callable[[web.Application], AsyncIterator[None]]:
-    """What belongs to the event loop: the session, the limiters and all that uses them."""
-
-    async def context(app: web.Application) -> AsyncIterator[None]:
-        settings = config.inference
-        http = HttpSettings(
-            connect_timeout=settings.connect_timeout,
-            max_response_size=settings.max_response_size,
-            max_total_connections=settings.max_total_connections,
-            max_route_connections=settings.max_route_connections,
-        )
-        if upstreams is not None:
-            limit = settings.max_response_size
-            _join(app, config, TwinTransport(upstreams, max_response_size=limit))
-            yield
-            return
-        async with make_session(http) as session:
-            _join(app, config, HttpTransport(session, http))
-            yield
-
-    return context
-
-
-def _join(app: web.Application, config: Config, transport: Transport) -> None:
+def _http_settings(config: Config) -> HttpSettings:
     settings = config.inference
-    policy = RetryPolicy(
-        initial_delay=settings.retry_initial_delay,
-        max_delay_bound=settings.retry_max_delay_bound,
-        timeout=settings.retry_timeout,
-        reduction=settings.truncator_reduction_percentage,
-    )
-    meters = app.get(METERS)
-    limits = RateLimits(queue_capacity=settings.queue_capacity)
-    if meters is not None or config.metrics.server_timing:
-        limits = MeasuredLimits(queue_capacity=settings.queue_capacity, meters=meters)
-        transport = MeasuredTransport(transport, meters)
-    app[INFERENCE] = Inference(
-        transport, limits, policy, max_response_size=settings.max_response_size
-    )
-    app[LIFECYCLE] = Lifecycle(
-        app[STORE],
-        app[REGISTRY],
-        app[INFERENCE],
-        skip_validation=settings.skip_validate_and_start,
+    return HttpSettings(
+        connect_timeout=settings.connect_timeout,
+        max_response_size=settings.max_response_size,
+        max_total_connections=settings.max_total_connections,
+        max_route_connections=settings.max_route_connections,
+        rules=make_rules(config.upstream.allow, private=config.upstream.allow_private),
     )

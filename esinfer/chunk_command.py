@@ -6,10 +6,11 @@ Source: interface.md.
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,7 +34,7 @@ _SETTINGS = ("max_chunk_size", "overlap", "sentence_overlap", "separator_group",
 
 
 class InputError(Exception):
-    """What was to be chunked cannot be; the text is one line that says why."""
+    """What was to be chunked cannot be read, chunked or written; the text says why."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -41,9 +42,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "file",
         nargs="?",
-        default="-",
         metavar="FILE",
-        help="UTF-8 text to chunk; - or none is standard input",
+        help="UTF-8 text to chunk; - or none is standard input; stands before --separators",
     )
     parser.add_argument(
         "--strategy", metavar="NAME", help="sentence (default), word, recursive or none"
@@ -77,36 +77,70 @@ def run(args: argparse.Namespace) -> int:
     from esinfer.errors import ElasticsearchError  # noqa: PLC0415
 
     given = {name: getattr(args, name) for name in _SETTINGS if getattr(args, name) is not None}
-    if args.strategy is not None or given:
-        given["strategy"] = args.strategy or settings.DEFAULT.strategy
+    if args.strategy is not None:
+        given["strategy"] = args.strategy
+    elif given:
+        given["strategy"] = settings.DEFAULT.strategy
     try:
         loaded = settings.load(given)
         from esinfer.chunking.chunker import chunk  # noqa: PLC0415 - loads ICU and numpy
 
-        chunks = chunk(_read(args.file), loaded)
+        chunks = chunk(_read(_file(args)), loaded)
     except ElasticsearchError as error:
         raise InputError(error.reason) from error
     return _write(chunks)
 
 
+def _file(args: argparse.Namespace) -> str:
+    """FILE; InputError if --separators has swallowed it."""
+    if args.file is None and args.separators and Path(args.separators[-1]).is_file():
+        swallowed = args.separators[-1]
+        raise InputError(
+            f"--separators takes all that follows, {swallowed} too; write FILE before it"
+        )
+    return "-" if args.file is None else args.file
+
+
 def _read(file: str) -> str:
-    name = "standard input" if file == "-" else file
+    name = "standard input" if file == "-" else repr(file)
     try:
-        data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-        return data.decode("utf-8")
+        return _read_bytes(file).decode("utf-8")
     except UnicodeDecodeError as error:
         raise InputError(f"{name} is not UTF-8 text: see byte {error.start}") from error
     except OSError as error:
         raise InputError(f"cannot read {name}: {error.strerror}") from error
 
 
+def _read_bytes(file: str) -> bytes:
+    if file != "-":
+        with open(file, "rb") as opened:  # noqa: PTH123 - a Path of "" is the current directory
+            return opened.read()
+    return _open(sys.stdin).buffer.read()
+
+
+def _open(stream: TextIO | None) -> TextIO:
+    """A standard stream, which whoever started us may have closed."""
+    if stream is None:
+        raise OSError(errno.EBADF, "it is closed")
+    return stream
+
+
 def _write(chunks: Iterable[Chunk]) -> int:
     import orjson  # noqa: PLC0415
 
-    out = sys.stdout.buffer
     try:
+        out = _open(sys.stdout).buffer
         out.writelines(orjson.dumps(chunk._asdict()) + b"\n" for chunk in chunks)
         out.flush()
     except BrokenPipeError:  # whoever reads has seen enough, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _write_no_more()
+    except OSError as error:
+        _write_no_more()
+        raise InputError(f"cannot write to standard output: {error.strerror}") from error
     return 0
+
+
+def _write_no_more() -> None:
+    """Python flushes what is left when it ends, and would complain again."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -16,7 +16,12 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, TypeAlias, assert_never, cast
 
 from esinfer import merging
-from esinfer.chunking.settings import DEFAULT, ChunkingSettings, NoneSettings
+from esinfer.chunking.settings import (
+    DEFAULT,
+    ChunkingSettings,
+    NoneSettings,
+    RecursiveSettings,
+)
 from esinfer.endpoints import InferenceEndpoint
 from esinfer.errors import (
     ChunkedInferenceNotSupported,
@@ -32,13 +37,20 @@ from esinfer.tasks import (
     SparseEmbedding,
     SparseEmbeddings,
 )
-from esinfer.threads import run_beside, run_sized
+from esinfer.threads import CHUNKING, LARGE, run_sized
 
 if TYPE_CHECKING:
     from esinfer.chunking.chunker import Chunk
     from esinfer.merging import Vector
 
     Embedding: TypeAlias = Vector | SparseEmbedding
+
+_CHARACTER_COST = 8
+"""Chunking a character takes that many times longer than reading a byte of JSON."""
+_INPUT_COST = 4000
+"""The same of a text itself, however short."""
+_MERGE_COST = 1000
+"""The same of one embedding that is put back, if it is merged."""
 
 MOST_RESULTS = 512
 """Chunks that an input is answered with; where it has more, neighbours are merged."""
@@ -91,8 +103,10 @@ async def run_chunked(
     send = partial(_send, inference, service, endpoint, request.input_type, timeout)
     async with asyncio.TaskGroup() as group:
         sent = [group.create_task(send(batch)) for batch in batches]
+        inference.clock.share(sent)
     outcomes = [outcome for batch in sent for outcome in batch.result()]
-    return await run_beside(partial(_put_back, request.inputs, chunked, outcomes))
+    put_back = partial(_put_back, request.inputs, chunked, outcomes)
+    return await run_sized(len(outcomes) * _MERGE_COST, put_back)
 
 
 async def chunk_all(inputs: Sequence[str], settings: ChunkingSettings) -> list[list[Chunk]]:
@@ -103,7 +117,10 @@ async def chunk_all(inputs: Sequence[str], settings: ChunkingSettings) -> list[l
 
         return [chunk(text, settings) for text in inputs]
 
-    return await run_sized(sum(map(len, inputs)), cut)
+    cost = len(inputs) * _INPUT_COST + sum(map(len, inputs)) * _CHARACTER_COST
+    # What a regex costs cannot be told from the text.
+    is_long = cost >= LARGE or isinstance(settings, RecursiveSettings)
+    return await CHUNKING.run(cut) if is_long else cut()
 
 
 async def _send(

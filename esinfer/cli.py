@@ -1,4 +1,4 @@
-"""The command line: the servers ``serve``, ``mock`` and ``twin``, ``chunk`` and ``endpoints``.
+"""The command line: ``serve``, ``mock`` and ``twin``, ``chunk``, ``endpoints`` and ``hash``.
 
 What a command needs to run is imported when it runs, so that ``--help`` and a
 wrong option are answered at once.
@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import argparse
 import gc
+import logging
 import os
 import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from esinfer import __version__, chunk_command, endpoints_command, logs
-from esinfer.config import TWIN_PROFILES, Config, ConfigError, load
+from esinfer import __version__, chunk_command, endpoints_command, hash_command, logs
+from esinfer.config import COMMAND_DEFAULTS, TWIN_PROFILES, Config, ConfigError, load
 from esinfer.transfer import TransferError
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Mapping, Sequence
 
     from aiohttp import web
@@ -46,7 +48,8 @@ options. conf/esinfer.toml lists them all.
 
 SIGTERM and SIGINT stop the server: requests in flight finish first. Exit
 status: 0 when stopped so, 2 for a wrong option, a wrong configuration, an
-address that cannot be listened on or a store that cannot be opened."""
+address that cannot be listened on, a store that cannot be opened or a seed
+that cannot be sown."""
 _EXAMPLES = """\
 examples:
   esinfer mock                               the server for tests, on port 9200
@@ -92,11 +95,11 @@ def _parser() -> _Parser:
     parser.set_defaults(parser=parser)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
     servers = [
-        ("serve", "run the inference server", _SERVE, 9200, {"store.kind": "sqlite"}),
-        ("mock", "run the inference server for tests, with the twin behind it", _MOCK, 9200, {}),
-        ("twin", "run the Hugging Face twin alone", _TWIN, 8080, {}),
+        ("serve", "run the inference server", _SERVE, 9200),
+        ("mock", "run the inference server for tests, with the twin behind it", _MOCK, 9200),
+        ("twin", "run the Hugging Face twin alone", _TWIN, 8080),
     ]
-    for name, summary, description, port, own in servers:
+    for name, summary, description, port in servers:
         command = commands.add_parser(
             name,
             help=summary,
@@ -110,8 +113,12 @@ def _parser() -> _Parser:
             _add_workers(command)
         else:
             _add_profile(command)
-        defaults: dict[str, object] = {"server.port": port, **own}
-        command.set_defaults(parser=command, run=_run_server, defaults=defaults)
+        _add_replay_options(command, name)
+        if name != "twin":
+            command.add_argument(
+                "--seed", metavar="FILE", help="TOML or JSON file with what is there at the start"
+            )
+        command.set_defaults(parser=command, run=_run_server, defaults=COMMAND_DEFAULTS[name])
     command = commands.add_parser(
         "chunk",
         help="cut a text into chunks as Elasticsearch does",
@@ -132,6 +139,15 @@ def _parser() -> _Parser:
     )
     command.set_defaults(parser=command, run=_run_endpoints)
     endpoints_command.add_options(command)
+    command = commands.add_parser(
+        "hash",
+        help="hash a password, API key or token for the credentials file",
+        description=hash_command.DESCRIPTION,
+        formatter_class=raw,
+        allow_abbrev=False,
+    )
+    hash_command.add_options(command)
+    command.set_defaults(parser=command, run=hash_command.run)
     return parser
 
 
@@ -180,6 +196,37 @@ def _workers(text: str) -> int:
     return int(text)
 
 
+def _add_replay_options(parser: argparse.ArgumentParser, command: str) -> None:
+    """Those of ``[replay]``; each is called as its destination says."""
+    if command == "serve":
+        parser.add_argument(
+            "--record",
+            metavar="DIR",
+            dest="replay.record",
+            help="record exchanges with upstreams in this directory (default: do not)",
+        )
+        parser.add_argument(
+            "--record-mode",
+            choices=("once", "new", "all", "none"),
+            dest="replay.record_mode",
+            help="call upstreams and record: once, if there is no file yet; new, what the file"
+            " lacks; all; or none, the file alone answers (default: once)",
+        )
+    elif command == "mock":
+        parser.add_argument(
+            "--replay",
+            metavar="DIR",
+            dest="replay.play",
+            help="answer from the recordings in this directory (default: the twin answers)",
+        )
+        parser.add_argument(
+            "--on-miss",
+            choices=("error", "twin"),
+            dest="replay.on_miss",
+            help="what answers a request that was not recorded (default: error)",
+        )
+
+
 def _config(args: argparse.Namespace, environ: Mapping[str, str]) -> Config:
     options = {
         "server.host": args.host,
@@ -187,6 +234,8 @@ def _config(args: argparse.Namespace, environ: Mapping[str, str]) -> Config:
         "logging.format": args.log_format,
         "server.workers": getattr(args, "workers", None),
         "twin.profile": getattr(args, "profile", None),
+        "store.seed": getattr(args, "seed", None),
+        **{name: value for name, value in vars(args).items() if name.startswith("replay.")},
     }
     given = [f"{name}={value}" for name, value in options.items() if value is not None]
     return load(args.conf, environ, [*args.set, *given], args.defaults)
@@ -198,8 +247,7 @@ def _run_server(args: argparse.Namespace) -> int:
 
     import asyncio  # noqa: PLC0415 -- heavy, as below
 
-    from esinfer.serving import StartError  # noqa: PLC0415
-    from esinfer.stores.errors import StoreError  # noqa: PLC0415
+    from esinfer.refusals import REFUSALS  # noqa: PLC0415
 
     try:
         if config.server.workers > 1:
@@ -207,15 +255,16 @@ def _run_server(args: argparse.Namespace) -> int:
 
             return worker_command.run(args.command, config, _serve)
         asyncio.run(_serve(args.command, config))
-    except (StartError, StoreError) as error:
+    except REFUSALS as error:
         return _refuse(error)
+    _leave_unfinished()
     return 0
 
 
 def _run_endpoints(args: argparse.Namespace) -> int:
     if not getattr(args, "secrets", False):
         return endpoints_command.run(args, None)
-    config = load(args.conf, os.environ, args.set, {"store.kind": "sqlite"})
+    config = load(args.conf, os.environ, args.set, COMMAND_DEFAULTS["serve"])
     logs.configure(config.logging.format, "error")
 
     from esinfer.app import store_settings  # noqa: PLC0415 -- heavy
@@ -223,9 +272,21 @@ def _run_endpoints(args: argparse.Namespace) -> int:
     return endpoints_command.run(args, store_settings(config))
 
 
+def _leave_unfinished() -> None:
+    """End now if a thread still works for a request that had its time; Python would wait for it."""
+    from esinfer import threads  # noqa: PLC0415 -- the server has loaded it
+
+    if threads.is_busy():
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(0)
+
+
 async def _serve(command: str, config: Config, post: Post | None = None) -> None:
+    from esinfer.connection import ConnectionLimits  # noqa: PLC0415
     from esinfer.serving import STOP_SIGNALS, serve  # noqa: PLC0415
 
+    tls = _tls(config)
     app, make_runner = _application(command, config, post)
     _collect_less_often()
     await serve(
@@ -238,9 +299,29 @@ async def _serve(command: str, config: Config, post: Post | None = None) -> None
         log_format=config.logging.format,
         make_runner=make_runner,
         post=post,
+        tls=tls,
+        limits=ConnectionLimits(
+            connections=config.server.max_connections,
+            headers=config.server.max_headers,
+            receive_timeout=config.server.receive_timeout,
+        ),
     )
     # Whoever signals twice must not kill what is already on its way to status 0.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+
+
+def _tls(config: Config) -> ssl.SSLContext | None:
+    from esinfer.tls import TlsFiles, make_context  # noqa: PLC0415
+
+    server = config.server
+    return make_context(
+        TlsFiles(
+            certificate=server.certificate,
+            key=server.key,
+            key_password=server.key_password,
+            client_ca=server.client_ca,
+        )
+    )
 
 
 def _collect_less_often() -> None:
@@ -287,6 +368,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     try:
         status: int = args.run(args)
-    except (ConfigError, chunk_command.InputError, TransferError) as error:
+    except (
+        ConfigError,
+        chunk_command.InputError,
+        hash_command.SecretError,
+        TransferError,
+    ) as error:
         return _refuse(error)
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
     return status

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from esinfer.addresses import check_entry
 from esinfer.setting import (
     READ_ERRORS,
     Setting,
@@ -26,9 +27,11 @@ from esinfer.setting import (
     flag,
     fraction,
     integer,
+    path,
     secret,
     size,
     text,
+    texts,
 )
 
 
@@ -63,6 +66,39 @@ class ServerConfig:
     )
     workers: int = integer(
         1, "Processes that serve the port, of `serve` with a durable store.", low=1, high=256
+    )
+    max_inputs: int = integer(
+        0, "Most inputs of one inference, each a text or document; 0 is no limit.", low=0
+    )
+    max_headers: int = integer(128, "Most headers of one request.", low=16, high=10_000)
+    max_connections: int = integer(
+        10_000, "Connections at once, one more is answered 429; 0 is no limit.", low=0
+    )
+    receive_timeout: float = duration(
+        "2m", 'How long a client may take to send a request, "0s" is no limit; a duration.'
+    )
+    certificate: str = path(
+        "PEM file with the certificate to serve HTTPS with, and its chain; empty is HTTP.",
+        expected='the name of a PEM file such as "/etc/esinfer/server.crt"',
+    )
+    key: str = path(
+        "PEM file with the certificate's private key; empty if the certificate's file has it.",
+        expected='the name of a PEM file such as "/etc/esinfer/server.key"',
+    )
+    key_password: str = secret("", "Password of the private key; empty is none.")
+    client_ca: str = path(
+        "PEM file with the CAs of clients; with it a client must show a certificate.",
+        expected='the name of a PEM file such as "/etc/esinfer/clients.crt"',
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecurityConfig:
+    """Who may call ``serve`` and ``mock``."""
+
+    credentials: str = path(
+        "TOML file of users, API keys and tokens, one of which is asked for; empty asks none.",
+        expected='the name of a file such as "/etc/esinfer/credentials.toml"',
     )
 
 
@@ -160,6 +196,26 @@ class StoreConfig:
         expected='a file such as "/etc/esinfer/keys"',
         pattern=r"[^\x00-\x1f\x7f]*",
     )
+    seed: str = text(
+        "",
+        "TOML or JSON file with what is there at the start, see the README; --seed wins.",
+        expected='a file such as "/etc/esinfer/seed.toml"',
+        pattern=r"[^\x00-\x1f\x7f]*",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamConfig:
+    """Which upstreams ``serve`` may call; link-local and metadata addresses need a listed CIDR."""
+
+    allow: tuple[str, ...] = texts(
+        'Hosts ("a.example", "*.example"), addresses, CIDRs; empty allows all but metadata, etc.',
+        expected='a list of hosts, addresses and CIDRs such as ["*.example.com", "10.0.0.0/8"]',
+        check=check_entry,
+    )
+    allow_private: bool = flag(
+        default=True, comment="Whether loopback and private addresses need no CIDR in the list."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,6 +264,76 @@ class TwinConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayConfig:
+    """Recordings of exchanges with upstreams."""
+
+    record: str = text(
+        "",
+        "Directory in which `serve` records exchanges; empty for none. --record wins.",
+        expected='a directory such as "tests/recordings"',
+        pattern=r"[^\x00-\x1f\x7f]*",
+    )
+    record_mode: str = choice(
+        "once",
+        'When to record: "once" if there is no file yet, "new" what it lacks, "all", or "none".',
+        "once",
+        "new",
+        "all",
+        "none",
+    )
+    play: str = text(
+        "",
+        "Directory of recordings from which `mock` answers; empty for none. --replay wins.",
+        expected='a directory such as "tests/recordings"',
+        pattern=r"[^\x00-\x1f\x7f]*",
+    )
+    on_miss: str = choice(
+        "error",
+        'What answers a request that `mock` has no recording of: an "error" or the "twin".',
+        "error",
+        "twin",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MockConfig:
+    """What is special about ``mock``."""
+
+    namespaces: int = integer(
+        10_000, "Namespaces beside the default, 0 for none.", low=0, high=1_000_000
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockConfig:
+    """How time passes for the waits that esinfer itself makes."""
+
+    mode: str = choice(
+        "real",
+        '"real", "auto" (no wait takes time) or "manual". Left out, `esinfer mock` takes "auto".',
+        "real",
+        "auto",
+        "manual",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalConfig:
+    """The journal of what clients asked and what that caused."""
+
+    enabled: bool = flag(
+        default=False, comment="Whether it is kept. Left out, `esinfer mock` keeps it."
+    )
+    entries: int = integer(
+        10_000, "Requests that a namespace's journal keeps.", low=1, high=1_000_000
+    )
+    body_size: int = size(
+        "64kb", "Bytes of each body that it keeps; a size.", low="0b", high="100mb"
+    )
+    size: int = size("64mb", "Bytes that it takes; a size.", low="0b", high="2gb")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoggingConfig:
     """What is written to standard error."""
 
@@ -240,10 +366,16 @@ class Config:
     """All settings: durations in seconds, sizes in bytes."""
 
     server: ServerConfig = ServerConfig()
+    security: SecurityConfig = SecurityConfig()
     elasticsearch: ElasticsearchConfig = ElasticsearchConfig()
     inference: InferenceConfig = InferenceConfig()
+    upstream: UpstreamConfig = UpstreamConfig()
     store: StoreConfig = StoreConfig()
     twin: TwinConfig = TwinConfig()
+    replay: ReplayConfig = ReplayConfig()
+    mock: MockConfig = MockConfig()
+    clock: ClockConfig = ClockConfig()
+    journal: JournalConfig = JournalConfig()
     logging: LoggingConfig = LoggingConfig()
     metrics: MetricsConfig = MetricsConfig()
 
@@ -373,6 +505,14 @@ def _override_entries(source: _Source, overrides: Sequence[str]) -> _Entries:
         if not (equals and dot):  # not shown: what was meant may be a secret
             raise source.fail(f"number {number} must be section.key=value, as in server.port=9200")
         yield section, key, value
+
+
+COMMAND_DEFAULTS: Mapping[str, Mapping[str, object]] = {
+    "serve": {"store.kind": "sqlite"},
+    "mock": {"clock.mode": "auto", "journal.enabled": True},
+    "twin": {"server.port": 8080},
+}
+"""What a command's settings are if nothing is said; what is left out is as declared."""
 
 
 def load(

@@ -8,14 +8,47 @@ quoted. How such bytes are answered is each server's own: ``api.protocol`` and
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections.abc import Callable
+from dataclasses import dataclass
 from http import HTTPStatus
 from traceback import walk_tb
 from typing import Any
 
-from aiohttp import hdrs, web
+from aiohttp import hdrs, http_exceptions, web
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
+from aiohttp.web_protocol import _ErrInfo
+
+RequestFactory = Callable[..., web.BaseRequest]
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionLimits:
+    """What a server takes of its clients; 0 is no limit.
+
+    ``receive_timeout`` are the seconds from the first byte of a request, or
+    from the connection's start, to the request's last byte.
+    """
+
+    connections: int = 0
+    headers: int = 128
+    receive_timeout: float = 0.0
+
+
+NO_LIMITS = ConnectionLimits()
+
+
+class RequestTooSlow(http_exceptions.HttpProcessingError):
+    """The request did not come within its time."""
+
+    code = HTTPStatus.REQUEST_TIMEOUT
+
+
+class TooManyConnections(Exception):
+    """There is no place for one more connection."""
 
 
 class BareResponse(web.Response):
@@ -35,8 +68,16 @@ class BareResponse(web.Response):
 class Connection(web.RequestHandler):
     """aiohttp's connection, which keeps to itself what it was sent."""
 
+    _limits = NO_LIMITS
+    _is_one_too_many = False
+    _body: StreamReader | None = None
+    """That of the last request, as long as it is not complete."""
+    _has_begun = False
+    """Whether there are bytes of a head that is not complete."""
+    _timer: asyncio.TimerHandle | None = None
+
     def refusal(self, status: int, exc: BaseException | None) -> web.Response:
-        """The last answer on the connection; ``status`` is 400, or above 499 for a defect."""
+        """The last answer on the connection; ``status`` is 4xx, or above 499 for a defect."""
         raise NotImplementedError
 
     def data_received(self, data: bytes) -> None:
@@ -44,7 +85,12 @@ class Connection(web.RequestHandler):
 
         aiohttp queues the error behind the request, which then waits for ever.
         """
+        if self._is_one_too_many:
+            self._refuse(HTTPStatus.TOO_MANY_REQUESTS, TooManyConnections())
+            return
+        queued = len(self._messages)
         super().data_received(data)
+        self._follow(data, is_new=len(self._messages) > queued)
         request = self._current_request
         if request is None or request.content.is_eof() or not self._messages:
             return
@@ -52,6 +98,73 @@ class Connection(web.RequestHandler):
         if error is not None:
             request.content.set_exception(error)
             request.content.feed_eof()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        server = self._manager
+        if isinstance(server, _Server):
+            self._limits = server.limits
+            self._is_one_too_many = 0 < self._limits.connections < server.open_connections
+        self._start_timer()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def _follow(self, data: bytes, *, is_new: bool) -> None:
+        """Keep track of how far the request has come; complete ones need no timer."""
+        if is_new:
+            self._body = self._messages[-1][1]
+            self._has_begun = False
+            self._check_head()
+        if self._body is None:
+            self._has_begun = self._has_begun or bool(data)
+        elif self._body.is_eof():
+            self._body = None
+            self._stop_timer()
+            return
+        if data:
+            self._start_timer()
+
+    def _check_head(self) -> None:
+        """Elasticsearch and hyper limit all headers together; aiohttp limits each."""
+        limit = self.max_field_size
+        headers = getattr(self._messages[-1][0], "raw_headers", ())
+        if sum(len(name) + len(value) + 4 for name, value in headers) > limit:
+            error = http_exceptions.LineTooLong(b"", limit)
+            self._messages[-1] = (_ErrInfo(HTTPStatus.BAD_REQUEST, error, ""), EMPTY_PAYLOAD)
+
+    def _start_timer(self) -> None:
+        if self._timer is None and self._limits.receive_timeout > 0:
+            timeout = self._limits.receive_timeout
+            self._timer = self._loop.call_later(timeout, self._give_up)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _give_up(self) -> None:
+        """End a request that has not come in time; a connection on which nothing came just ends."""
+        self._timer, request = None, self._current_request
+        body, self._body = self._body, None
+        if body is not None and (self._messages or request is not None):
+            body.set_exception(RequestTooSlow())
+            body.feed_eof()
+        elif self._has_begun:
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT, RequestTooSlow())
+        elif request is None:  # answered before its body came, or never begun
+            self.force_close()
+            if body is not None:  # somebody may wait for it
+                body.feed_eof()
+
+    def _refuse(self, status: int, error: Exception) -> None:
+        """Let the next answer be a refusal, as if aiohttp had found bytes that are no HTTP."""
+        if self._messages or self._force_close:
+            return
+        self._messages.append((_ErrInfo(status, error, ""), EMPTY_PAYLOAD))
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     def handle_error(
         self,
@@ -88,15 +201,33 @@ def _log_defect(exc: BaseException | None) -> None:
 class _Server(web.Server):
     """Makes a connection of ours for every one of an application's server."""
 
-    def __init__(self, made: web.Server, connection: type[Connection]) -> None:
+    def __init__(
+        self,
+        made: web.Server,
+        connection: type[Connection],
+        limits: ConnectionLimits,
+        wrap: Callable[[RequestFactory], RequestFactory],
+    ) -> None:
         super().__init__(
             made.request_handler,
-            request_factory=made.request_factory,
+            request_factory=wrap(made.request_factory),
             loop=made._loop,  # noqa: SLF001 - aiohttp has no public way to choose the protocol
             handler_cancellation=made.handler_cancellation,
             **made._kwargs,  # noqa: SLF001 - as above
         )
         self._connection = connection
+        self.limits = limits
+        self.open_connections = 0
+
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        self.open_connections += 1
+        super().connection_made(handler, transport)
+
+    def connection_lost(
+        self, handler: web.RequestHandler, exc: BaseException | None = None
+    ) -> None:
+        self.open_connections -= 1
+        super().connection_lost(handler, exc)
 
     def __call__(self) -> web.RequestHandler:
         return self._connection(self, loop=self._loop, **self._kwargs)
@@ -105,12 +236,24 @@ class _Server(web.Server):
 class Runner(web.AppRunner):
     """Runs an application behind connections of ours; request bodies come as sent, packed or not.
 
-    ``options`` are those of aiohttp's runner and of its connections.
+    ``wrap`` changes what makes requests of messages, before anything is routed. ``options`` are
+    those of aiohttp's runner and of its connections.
     """
 
-    def __init__(self, app: web.Application, connection: type[Connection], **options: Any) -> None:
-        super().__init__(app, auto_decompress=False, **options)
+    def __init__(
+        self,
+        app: web.Application,
+        connection: type[Connection],
+        limits: ConnectionLimits = NO_LIMITS,
+        *,
+        wrap: Callable[[RequestFactory], RequestFactory] = lambda factory: factory,
+        **options: Any,
+    ) -> None:
+        super().__init__(app, auto_decompress=False, max_headers=limits.headers, **options)
         self._connection = connection
+        self._limits = limits
+        self._wrap = wrap
 
     async def _make_server(self) -> web.Server:
-        return _Server(await super()._make_server(), self._connection)
+        made = await super()._make_server()
+        return _Server(made, self._connection, self._limits, self._wrap)

@@ -18,6 +18,10 @@ ElasticsearchError                       exception 500
 ├── EndpointAlreadyExists                resource_already_exists_exception 400
 ├── RequestTimedOut                      timeout_exception 429
 ├── HttpClientFailed                     exception 500
+├── StubbedError                         all as a stub says
+├── SecurityException                    security_exception
+│   ├── Unauthenticated                  401, with what may be sent in its place
+│   └── Unauthorized                     403
 └── JavaException                        errors that are no ElasticsearchException in Java
     ├── IllegalArgument                  illegal_argument_exception 400
     │   ├── NumberFormat                 number_format_exception 400
@@ -51,6 +55,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar
+
+from multidict import MultiDict
 
 _STATUS_NAMES = {
     300: "multiple_choices",
@@ -123,7 +129,7 @@ class ElasticsearchError(Exception):
     """
 
     status: int = 500
-    type: ClassVar[str] = "exception"
+    type: str = "exception"
     template: ClassVar[str] = "{reason}"
     is_elasticsearch: ClassVar[bool] = True
     retry: Retry = Retry.AGAIN
@@ -284,6 +290,13 @@ class InvalidHost(StatusException):
     template = "Invalid host [{url}], please check that the URL is correct."
 
 
+class UpstreamNotAllowed(StatusException):
+    """Our wording: Elasticsearch has no such list. The addresses of the host are not told."""
+
+    retry = Retry.NO
+    template = "Host [{host}] must not be called, see the settings [upstream] of esinfer."
+
+
 class SendFailed(StatusException):
     """The wrapper of every failure that is no ElasticsearchException in Java."""
 
@@ -306,6 +319,16 @@ class NoTwin(StatusException):
         "esinfer serve calls real upstreams and has none to set: start esinfer mock,"
         " or set those of esinfer twin under /__twin/upstreams on its own port"
     )
+
+
+class MockOnly(StatusException):
+    template = (
+        "[{path}] is for esinfer mock: esinfer serve calls real upstreams, answers are theirs"
+    )
+
+
+class NoNamespaces(StatusException):
+    template = "esinfer serve has no namespaces and cannot be reset: start esinfer mock"
 
 
 class EndpointNotStored(StatusException):
@@ -332,6 +355,40 @@ class ServerStopping(StatusException):
 
     status = 503
     template = "The server is stopping"
+
+
+class NotRecorded(StatusException):
+    """A request that only a recording may answer, which does not have it."""
+
+    status = 501
+    retry = Retry.NO
+    template = (
+        "No answer is recorded in [{path}] for the request from inference entity id"
+        " [{inference_id}]: {nearest}"
+    )
+
+
+class RecordingEnds(StatusException):
+    """Whoever recorded a stream read it no further."""
+
+    status = 501
+    retry = Retry.NO
+    template = "The recorded stream ends here: it was left before its end when it was recorded"
+
+
+class RecordingFailed(StatusException):
+    """The upstream answered, but the answer could not be written down."""
+
+    status = 500
+    retry = Retry.NO
+    template = "The exchange cannot be recorded: {problem}"
+
+
+class RecordingUnreadable(StatusException):
+    """What is recorded under the name of a namespace cannot be read."""
+
+    status = 500
+    template = "{problem}"
 
 
 class MoreThanOneInput(StatusException):
@@ -476,6 +533,76 @@ class HttpClientFailed(ElasticsearchError):
     template = "Http client failed to send request from inference entity id [{inference_id}]"
 
 
+class StubbedError(ElasticsearchError):
+    """An error that somebody who tests wants to see: neither wrapped nor tried again."""
+
+    retry = Retry.NO
+
+    def __init__(self, *, type: str, reason: str, status: int) -> None:  # noqa: A002
+        super().__init__(reason=reason)
+        self.type = type
+        self.status = status
+
+
+# -- security ----------------------------------------------------------------
+
+
+class SecurityException(ElasticsearchError):
+    type = "security_exception"
+    retry = Retry.NO
+
+
+_CHALLENGES = ('Basic realm="security", charset="UTF-8"', 'Bearer realm="security"', "ApiKey")
+
+
+class Unauthenticated(SecurityException):
+    """Who calls is not known; the headers stand in the body too, as in Elasticsearch."""
+
+    status = 401
+
+    @property
+    def metadata(self) -> Mapping[str, object]:
+        return {"header": {"WWW-Authenticate": list(_CHALLENGES)}}
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return MultiDict(("WWW-Authenticate", challenge) for challenge in _CHALLENGES)
+
+
+class MissingCredentials(Unauthenticated):
+    template = "missing authentication credentials for REST request [{uri}]"
+
+
+class WrongPassword(Unauthenticated):
+    template = "unable to authenticate user [{user}] for REST request [{uri}]"
+
+
+class UnreadableCredentials(Unauthenticated):
+    """Credentials that are not in the form of their scheme."""
+
+
+class RefusedCredentials(Unauthenticated):
+    """An API key or token that is not known; ``detail`` quotes nothing but a key's id."""
+
+    template = (
+        "unable to authenticate with provided credentials and anonymous access is not"
+        " allowed for this request"
+    )
+
+    def __init__(self, *, detail: str) -> None:
+        super().__init__()
+        self._detail = detail
+
+    @property
+    def metadata(self) -> Mapping[str, object]:
+        return {"additional_unsuccessful_credentials": self._detail, **super().metadata}
+
+
+class Unauthorized(SecurityException):
+    status = 403
+    template = "action [{action}] is unauthorized for {caller}{advice}"
+
+
 # -- exceptions that are plain Java -----------------------------------------
 
 
@@ -488,6 +615,15 @@ class JavaException(ElasticsearchError):
 class IllegalArgument(JavaException):
     type = "illegal_argument_exception"
     status = 400
+
+
+class TooManyInputs(IllegalArgument):
+    """Our wording: Elasticsearch has no such limit."""
+
+    template = (
+        "Field [input] has [{count}] entries, more than the [{limit}] that the setting"
+        " [server] max_inputs of esinfer allows"
+    )
 
 
 class NumberFormat(IllegalArgument):
@@ -596,6 +732,13 @@ class MalformedHttp(IllegalArgument):
     template = "invalid HTTP request: {problem}"
 
 
+class SlowRequest(MalformedHttp):
+    """Our wording: Elasticsearch waits for ever."""
+
+    status = 408
+    template = "the request did not come within the time that a client has to send one"
+
+
 class DecompressionError(JavaException):
     type = "decompression_exception"
     status = 400
@@ -628,6 +771,12 @@ class QueueFull(RejectedExecution):
         "Failed to execute task for inference id [{inference_id}] because the request"
         " service [{group}] queue is full"
     )
+
+
+class NoConnectionLeft(RejectedExecution):
+    """Our wording: Elasticsearch leaves it to the operating system."""
+
+    template = "there are too many connections, see the setting [server] max_connections of esinfer"
 
 
 class EmptyResponse(IllegalState):

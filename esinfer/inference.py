@@ -10,17 +10,17 @@ Source: hugging_face.md sections 5 and 6, rest.md section 6.6.
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import random
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from random import Random
 from typing import TypeVar
 
 from esinfer import units
+from esinfer.attempts import Run
+from esinfer.clock import Clock
 from esinfer.endpoints import InferenceEndpoint
 from esinfer.errors import (
     ElasticsearchError,
@@ -30,11 +30,13 @@ from esinfer.errors import (
     SendFailed,
     mask,
 )
+from esinfer.journal import open_run
 from esinfer.limits import RateLimits
 from esinfer.services.base import EventReader, Service, Task
 from esinfer.sse import Event, EventParser
 from esinfer.tasks import Request, Result, TaskType
 from esinfer.upstream import Transport, UpstreamRequest, UpstreamResponse, read_all
+from esinfer.waits import Timeout
 
 T = TypeVar("T")
 
@@ -67,14 +69,14 @@ class RetryPolicy:
     timeout: float
     reduction: float
 
-    def delay(self, attempt: int) -> float:
+    def delay(self, attempt: int, random: Random) -> float:
         """Seconds to wait after the ``attempt``-th failed: at random in [bound/2, bound)."""
         bound = min(self.initial_delay * 2 ** (attempt - 1), self.max_delay_bound)
-        return random.uniform(bound / 2, bound)  # noqa: S311 - no secret
+        return random.uniform(bound / 2, bound)
 
 
 class Inference:
-    """Runs inferences; one for an app."""
+    """Runs inferences; one for a namespace. A seeded ``random`` makes delays repeat."""
 
     def __init__(
         self,
@@ -83,15 +85,15 @@ class Inference:
         policy: RetryPolicy,
         *,
         max_response_size: int,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Clock | None = None,
+        random: Random | None = None,
     ) -> None:
         self._transport = transport
         self._limits = limits
         self._policy = policy
         self._max_response_size = max_response_size
-        self._sleep = sleep
-        self._clock = clock
+        self.clock = clock or Clock()
+        self._random = random or Random()  # noqa: S311 - no secret
 
     async def run(
         self, service: Service, endpoint: InferenceEndpoint, request: Request, timeout: float
@@ -99,8 +101,9 @@ class Inference:
         """The result of one request within ``timeout`` seconds, queueing and retries included."""
         task = service.tasks[endpoint.task_type]
 
-        async def attempt(current: Request) -> Result:
-            response = await self._transport.send(task.build(endpoint, current))
+        async def attempt(current: Request, run: Run) -> Result:
+            sent = run.send(task.build(endpoint, current))
+            response = run.receive(await self._transport.send(sent))
             task.check(endpoint, response)
             if not response.body:
                 raise EmptyResponse(inference_id=endpoint.inference_id)
@@ -122,17 +125,19 @@ class Inference:
         if streaming is None:
             raise TypeError(f"{endpoint.task_type} of {service.name} does not stream")
         check = partial(service.tasks[endpoint.task_type].check, endpoint)
-        deadline = asyncio.get_running_loop().time() + timeout
+        deadline = self.clock.time() + timeout
         async with AsyncExitStack() as stack:
 
-            async def attempt(current: Request) -> AsyncIterator[bytes]:
-                return await self._open(stack, streaming.build(endpoint, current), check)
+            async def attempt(current: Request, run: Run) -> AsyncIterator[bytes]:
+                sent = run.send(streaming.build(endpoint, current))
+                return await self._open(stack, sent, check, run)
 
             chunks = await self._bounded(service, endpoint, request, timeout, attempt)
             parser = EventParser(self._max_response_size)
             reader = _DiscreetReader(streaming.reader(endpoint), endpoint)
             events = read_events(chunks, parser, reader)
-            watched = _watched(events, endpoint, deadline, timeout)
+            bound = self.clock.timeout_at(deadline)
+            watched = _watched(events, endpoint, bound, timeout)
             async with aclosing(watched) as batches:
                 yield batches
 
@@ -141,15 +146,16 @@ class Inference:
         stack: AsyncExitStack,
         request: UpstreamRequest,
         check: Callable[[UpstreamResponse], None],
+        run: Run,
     ) -> AsyncIterator[bytes]:
         """Begin one streamed call; it is closed here unless it begins well, else by ``stack``."""
         async with AsyncExitStack() as opened:
             upstream = await opened.enter_async_context(self._transport.stream(request))
             if not 200 <= upstream.status < 300:
                 body = await read_all(upstream.chunks, self._max_response_size)
-                check(UpstreamResponse(status=upstream.status, body=body))
+                check(run.receive(UpstreamResponse(status=upstream.status, body=body)))
             stack.push_async_callback(opened.pop_all().aclose)
-            return upstream.chunks
+            return run.receive_stream(upstream.status, upstream.chunks)
 
     async def _bounded(
         self,
@@ -157,19 +163,23 @@ class Inference:
         endpoint: InferenceEndpoint,
         request: Request,
         timeout: float,
-        attempt: Callable[[Request], Awaitable[T]],
+        attempt: Callable[[Request, Run], Awaitable[T]],
     ) -> T:
         """Queue, then try; within the time, and with failures wrapped as Elasticsearch does."""
         task = service.tasks[endpoint.task_type]
         task.accept(endpoint, request)
+        run = open_run(endpoint, self.clock.time)
         try:
-            async with asyncio.timeout(timeout) as bound:
-                await self._limits.acquire(endpoint.rate_limit_group, endpoint.inference_id)
-                return await self._try(task, endpoint, request, attempt)
+            async with self.clock.timeout(timeout) as bound:
+                with run.queue():
+                    await self._limits.acquire(endpoint.rate_limit_group, endpoint.inference_id)
+                return await self._try(task, request, attempt, run)
         except TimeoutError as late:
             if not bound.expired():
                 raise
-            raise _timed_out(endpoint, timeout) from late
+            timed_out = _timed_out(endpoint, timeout)
+            run.fail(timed_out)
+            raise timed_out from late
         except ElasticsearchError as error:
             error.hide(endpoint.secret_settings.api_key.reveal())
             _log_failure(endpoint, error)
@@ -185,30 +195,33 @@ class Inference:
     async def _try(
         self,
         task: Task,
-        endpoint: InferenceEndpoint,
         request: Request,
-        attempt: Callable[[Request], Awaitable[T]],
+        attempt: Callable[[Request, Run], Awaitable[T]],
+        run: Run,
     ) -> T:
-        limit = task.character_limit(endpoint)
+        limit = task.character_limit(run.endpoint)
         if limit is not None:
             request = request.cut_to(limit)
-        started = self._clock()
-        for number in range(1, MOST_ATTEMPTS):
+        started = self.clock.time()
+        number = 0
+        while True:
+            number += 1
             try:
-                return await attempt(request)
+                return await attempt(request, run)
             except ElasticsearchError as error:
-                logger.debug(
-                    "inference [%s]: attempt %d failed: %s",
-                    endpoint.inference_id,
-                    number,
-                    _story(error),
-                )
-                if error.retry is Retry.NO or self._clock() - started >= self._policy.timeout:
+                run.fail(error)
+                if number == MOST_ATTEMPTS:
                     raise
-                if error.retry is Retry.SHORTER:
+                _log_attempt(run.endpoint, number, error)
+                late = self.clock.time() - started >= self._policy.timeout
+                if error.retry is Retry.NO or late:
+                    raise
+                shortens = error.retry is Retry.SHORTER
+                if shortens:
                     request = request.shortened(self._policy.reduction)
-            await self._sleep(self._policy.delay(number))
-        return await attempt(request)
+            delay = self._policy.delay(number, self._random)
+            run.retry(delay, shortened=shortens)
+            await self.clock.sleep(delay)
 
 
 class _DiscreetReader:
@@ -229,13 +242,13 @@ class _DiscreetReader:
 async def _watched(
     events: AsyncGenerator[list[bytes]],
     endpoint: InferenceEndpoint,
-    deadline: float,
+    bound: Timeout,
     timeout: float,
 ) -> AsyncGenerator[list[bytes]]:
-    """The events; the first by the deadline, and what ends them badly in the log."""
+    """The events; the first within ``bound``, and what ends them badly in the log."""
     async with aclosing(events):
         try:
-            async with asyncio.timeout_at(deadline) as bound:
+            async with bound:
                 first = await anext(events, None)
             if first is not None:
                 yield first
@@ -258,6 +271,12 @@ def _log_failure(endpoint: InferenceEndpoint, error: ElasticsearchError) -> None
     """What an upstream says is the caller's business; what it does wrong is an operator's."""
     level = logging.DEBUG if error.is_elasticsearch else logging.WARNING
     logger.log(level, "inference [%s] failed: %s", endpoint.inference_id, _story(error))
+
+
+def _log_attempt(endpoint: InferenceEndpoint, number: int, error: ElasticsearchError) -> None:
+    logger.debug(
+        "inference [%s]: attempt %d failed: %s", endpoint.inference_id, number, _story(error)
+    )
 
 
 def _story(error: ElasticsearchError) -> str:

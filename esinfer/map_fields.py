@@ -7,11 +7,13 @@ Source: chunking.md section 1, hugging_face.md section 1.2.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from marshmallow import Schema, ValidationError, fields, missing
 
 from esinfer.java import class_name, double, text
+from esinfer.json_schema import Json, object_schema
 
 _SIMPLE_NAMES = {
     "java.lang.Integer": "Integer",
@@ -33,6 +35,18 @@ class MapSchema(Schema):
     """The keys of one section."""
 
     scope: ClassVar[str]
+
+    def json_schema(self) -> Json:
+        """What is accepted, as far as JSON Schema can say it."""
+        return object_schema(self)
+
+
+_JSON_SCHEMAS: Mapping[str, Json] = {
+    "Boolean": {"type": "boolean"},
+    "Integer": {"type": "integer", "minimum": -(2**31), "maximum": 2**31 - 1},
+    "List": {"type": "array"},
+    "String": {"type": "string"},
+}
 
 
 class Setting(fields.Field[Any]):
@@ -66,6 +80,11 @@ class Setting(fields.Field[Any]):
             raise ValidationError(wrong_type(self.name, value, self.java_type))
         return value
 
+    def json_schema(self) -> Json:
+        """What is accepted: the Java type, and null where the setting may be absent."""
+        described = _JSON_SCHEMAS[self.java_type]
+        return described if self.required else {**described, "type": [described["type"], "null"]}
+
 
 class Boolean(Setting):
     """True or false, and no text that says so."""
@@ -96,3 +115,6 @@ class PositiveInteger(Integer):
             bound = f"must be greater than or equal to [{double(self.minimum)}]"
             raise ValidationError(f"{self.invalid_value} [{double(number)}]. [{self.name}] {bound}")
         return number
+
+    def json_schema(self) -> Json:
+        return {**super().json_schema(), "minimum": self.minimum}

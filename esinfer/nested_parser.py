@@ -16,6 +16,7 @@ from marshmallow import ValidationError, post_load
 
 from esinfer.errors import ElasticsearchError, IllegalArgument, IllegalState, XContentParseError
 from esinfer.json_reader import Token, token_of
+from esinfer.json_schema import REFERENCE, Json, any_of, array
 from esinfer.object_parser import (
     OBJECT,
     Nested,
@@ -104,6 +105,9 @@ class ObjectField(DeepField[dict[str, Any]]):
     def read(self, value: dict[str, object]) -> dict[str, Any]:
         return cast("dict[str, Any]", parse_object(self.parser, value))
 
+    def json_schema(self) -> Json:
+        return {REFERENCE: self.parser}
+
 
 class ObjectsField(DeepField[tuple[dict[str, Any], ...]]):
     """An array of objects, each read by the same parser; a single object will do."""
@@ -118,6 +122,9 @@ class ObjectsField(DeepField[tuple[dict[str, Any], ...]]):
         if isinstance(value, dict):
             return (parse_object(self.parser, value),)
         return tuple(self._items(value))
+
+    def json_schema(self) -> Json:
+        return any_of(array(self.parser), self.parser)
 
     def _items(self, items: list[object]) -> Iterator[dict[str, Any]]:
         remaining = iter(enumerate(items))
@@ -151,6 +158,12 @@ class ConstructingParser(ObjectParser):
     def build(self, members: dict[str, Any]) -> Any:
         """Make the value; raise an ElasticsearchError to refuse the members."""
         raise NotImplementedError
+
+    def json_schema(self) -> Json:
+        described = super().json_schema()
+        if not self.needs_one_of:
+            return described
+        return {**described, **any_of(*({"required": [name]} for name in self.needs_one_of))}
 
     @post_load(pass_original=True)
     def _construct(

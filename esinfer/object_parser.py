@@ -34,6 +34,7 @@ from esinfer.json_reader import (
     locate_end,
     token_of,
 )
+from esinfer.json_schema import REFERENCE, Json, number, object_schema
 from esinfer.similar import did_you_mean
 
 Text = Callable[[], bytes]
@@ -85,8 +86,15 @@ class ObjectParser(Schema):
 
     parser_name: ClassVar[str]
 
+    examples: ClassVar[Mapping[str, object]] = {}
+    """Bodies that it takes, by name, for whoever reads the documentation."""
+
     class Meta:
         unknown = RAISE
+
+    def json_schema(self) -> Json:
+        """What is accepted, as far as JSON Schema can say it."""
+        return object_schema(self)
 
     def parse(self, value: object, text: Text) -> Any:
         """Load ``value``; the first problem in document order is raised."""
@@ -151,6 +159,16 @@ def _place(parser: str, path: Path, problem: Problem, data: bytes) -> XContentPa
     return error
 
 
+_JSON_TYPES = {
+    Token.START_ARRAY: "array",
+    Token.START_OBJECT: "object",
+    Token.VALUE_BOOLEAN: "boolean",
+    Token.VALUE_NULL: "null",
+    Token.VALUE_NUMBER: "number",
+    Token.VALUE_STRING: "string",
+}
+
+
 class WireField(fields.Field[T], Generic[T]):
     """A field that takes certain tokens and may refuse the value in Java's words."""
 
@@ -186,6 +204,11 @@ class WireField(fields.Field[T], Generic[T]):
         """Turn a value of the declared tokens into the field's; raise to refuse it."""
         raise NotImplementedError
 
+    def json_schema(self) -> Json:
+        """What is accepted; here every value that starts with one of the tokens."""
+        types = sorted(_JSON_TYPES[token] for token in self.tokens if token in _JSON_TYPES)
+        return {"type": types if len(types) > 1 else types[0]}
+
 
 class TextField(WireField[str]):
     tokens = STRING
@@ -213,6 +236,9 @@ class BooleanField(WireField[bool]):
             reason=f"Failed to parse value [{value}] as only [true] or [false] are allowed."
         )
 
+    def json_schema(self) -> Json:
+        return {"enum": [True, False, "true", "false"]}
+
 
 class IntegerField(WireField[int]):
     """An int or long; like Java's it takes numbers in strings and drops fractions."""
@@ -223,18 +249,27 @@ class IntegerField(WireField[int]):
 
     def read(self, value: float | str) -> int:
         try:
-            number = value if type(value) is int else _whole(value)
+            whole = value if type(value) is int else _whole(value)
         except ValueError:
             raise NumberFormat(text=value) from None
         except OverflowError:
-            number = 1 << self.bits  # beyond any double, so beyond the range too
-        if not -(2 ** (self.bits - 1)) <= number < 2 ** (self.bits - 1):
+            whole = 1 << self.bits  # beyond any double, so beyond the range too
+        if not -(2 ** (self.bits - 1)) <= whole < 2 ** (self.bits - 1):
             text = value.text if isinstance(value, WireFloat) else value
             raise IllegalArgument(reason=f"Value [{text}] is out of range for {self.java_name}")
-        return number
+        return whole
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """The least and the greatest number that are accepted."""
+        return -(2 ** (self.bits - 1)), 2 ** (self.bits - 1) - 1
+
+    def json_schema(self) -> Json:
+        low, high = self.bounds
+        return number({"minimum": low, "maximum": high}, _DECIMAL.pattern)
 
 
-_DECIMAL = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?\s*", re.ASCII | re.IGNORECASE)
+_DECIMAL = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*", re.ASCII)
 
 
 def _whole(value: float | str) -> int:
@@ -265,10 +300,13 @@ class FloatField(WireField[float]):
     def read(self, value: float | str) -> float:
         if not isinstance(value, str):
             return _float(value)
-        number = _FLOAT.fullmatch(value)
-        if number is None:
+        found = _FLOAT.fullmatch(value)
+        if found is None:
             raise NumberFormat(text=value)
-        return float(number[1])
+        return float(found[1])
+
+    def json_schema(self) -> Json:
+        return number({}, _FLOAT.pattern)
 
 
 def _float(value: float) -> float:
@@ -286,6 +324,9 @@ class StringsField(WireField[tuple[str, ...]]):
         if all(type(item) is str for item in value):
             return tuple(cast("list[str]", value))
         return tuple(_texts(value))
+
+    def json_schema(self) -> Json:
+        return {**super().json_schema(), "items": {"type": ["string", "number", "boolean"]}}
 
 
 def _texts(items: Iterable[object]) -> Iterable[str]:
@@ -336,3 +377,6 @@ class NestedField(WireField[T]):
 
     def read(self, value: dict[str, object]) -> T:
         return cast("T", self.parser.load(value))
+
+    def json_schema(self) -> Json:
+        return {REFERENCE: self.parser}

@@ -22,8 +22,10 @@ from aiohttp import web
 from esinfer.readiness import READINESS
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterator, Sequence
 
+    from esinfer.connection import ConnectionLimits
     from esinfer.metrics.board import Slot
 
 _LOGGER = logging.getLogger(__name__)
@@ -85,9 +87,9 @@ def _stop_alone(stop: asyncio.Event, lifeline: int) -> None:
     stop.set()
 
 
-async def _listen(runner: web.AppRunner, host: str, port: int) -> int:
+async def _listen(runner: web.AppRunner, host: str, port: int, tls: ssl.SSLContext | None) -> int:
     """Accept connections; the port, which is the system's choice for 0."""
-    site = web.TCPSite(runner, host, port, backlog=BACKLOG)
+    site = web.TCPSite(runner, host, port, ssl_context=tls, backlog=BACKLOG)
     with listen_errors(host, port):
         await site.start()
     return site.port
@@ -106,15 +108,15 @@ def listen_errors(host: str, port: int) -> Iterator[None]:
         raise ListenError(host, port, reason) from error
 
 
-async def _take_post(runner: web.AppRunner, post: Post) -> None:
+async def _take_post(runner: web.AppRunner, post: Post, tls: ssl.SSLContext | None) -> None:
     for bound in post.sockets():
-        await web.SockSite(runner, bound, backlog=BACKLOG).start()
+        await web.SockSite(runner, bound, ssl_context=tls, backlog=BACKLOG).start()
     post.tell(None)
 
 
-def announce(command: str, host: str, port: int, log_format: str) -> None:
-    """Print the started line, the only one on standard output."""
-    address = f"http://{_authority(host, port)}"
+def announce(command: str, host: str, port: int, log_format: str, *, secure: bool = False) -> None:
+    """Print the started line, the only one on standard output; ``secure`` is over TLS."""
+    address = f"{'https' if secure else 'http'}://{_authority(host, port)}"
     print(_started_line(command, address, log_format), flush=True)  # noqa: T201 -- the one
 
 
@@ -136,6 +138,8 @@ async def serve(  # noqa: PLR0913 -- each is an option of the command line
     make_runner: Callable[..., web.AppRunner],
     shutdown_delay: float = 0.0,
     post: Post | None = None,
+    tls: ssl.SSLContext | None = None,
+    limits: ConnectionLimits | None = None,
 ) -> None:
     """Serve ``app`` until SIGTERM or SIGINT, then let the requests in flight finish.
 
@@ -143,11 +147,12 @@ async def serve(  # noqa: PLR0913 -- each is an option of the command line
     seconds before, new ones are still accepted while the server says that it is
     not ready. Further signals change nothing, as long as the
     loop is open. With a ``post`` it has the sockets, and is told instead of
-    standard output. Raises ListenError.
+    standard output. ``limits`` go to ``make_runner``. Raises ListenError.
     """
     stop = _stop_event(post)
     runner = make_runner(
         app,
+        **({} if limits is None else {"limits": limits}),
         access_log=None,
         # aiohttp waits this long for handlers, breaks off the reading of request
         # bodies, and waits once more; it takes 0 for no limit.
@@ -156,9 +161,10 @@ async def serve(  # noqa: PLR0913 -- each is an option of the command line
     try:
         await runner.setup()
         if post is None:
-            announce(command, host, await _listen(runner, host, port), log_format)
+            bound = await _listen(runner, host, port, tls)
+            announce(command, host, bound, log_format, secure=tls is not None)
         else:
-            await _take_post(runner, post)
+            await _take_post(runner, post, tls)
         await stop.wait()
         if READINESS in app:
             await app[READINESS].withdraw(shutdown_delay)

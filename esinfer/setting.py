@@ -76,6 +76,36 @@ def secret(default: str, comment: str) -> str:
     return _declare(default, Setting(comment=comment, expected=expected, read=read, secret=True))
 
 
+def path(comment: str, *, expected: str) -> str:
+    """The name of a file, by default none."""
+
+    def read(value: object) -> str:
+        name = _exactly(str, value)
+        if "\0" in name:
+            raise ValueError
+        return name
+
+    return _declare("", Setting(comment=comment, expected=expected, read=read))
+
+
+def texts(comment: str, *, expected: str, check: Callable[[str], object]) -> tuple[str, ...]:
+    """A list of texts, by default empty; in a variable or option with commas between them.
+
+    ``check`` raises ValueError for a text that does not fit.
+    """
+
+    def read(value: object) -> tuple[str, ...]:
+        items = tuple(_exactly(str, item) for item in _exactly(list, value))
+        for item in items:
+            check(item)
+        return items
+
+    def convert(text: str) -> list[str]:
+        return [item.strip() for item in text.split(",") if item.strip()]
+
+    return _declare([], Setting(comment=comment, expected=expected, read=read, convert=convert))
+
+
 def choice(default: str, comment: str, *choices: str) -> str:
     """One of some words."""
 

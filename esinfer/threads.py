@@ -8,16 +8,38 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Final, TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 
 LARGE: Final = 64 * 1024
 """From this many bytes on a thread is worth it."""
 
-# Few, as they take turns with the loop, and not the loop's own, which look up hosts.
-_WORKERS = ThreadPoolExecutor(max_workers=2, thread_name_prefix="esinfer-large")
+
+class Pool:
+    """A few threads, as they take turns with the loop, and not its own, which look up hosts."""
+
+    def __init__(self, name: str) -> None:
+        self._executor = ThreadPoolExecutor(max_workers=2, thread_name_prefix=f"esinfer-{name}")
+        self._running: set[Future[Any]] = set()
+
+    async def run(self, step: Callable[[], T]) -> T:
+        """The result of ``step``; it goes on when nobody waits for it any more."""
+        future = self._executor.submit(step)
+        self._running.add(future)
+        future.add_done_callback(self._running.discard)
+        return await asyncio.wrap_future(future)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a step is under way, which keeps the process from ending."""
+        return bool(self._running)
+
+
+READING: Final = Pool("large")
+CHUNKING: Final = Pool("chunks")
+"""Apart, as chunking takes seconds where reading takes hundredths."""
 
 
 async def run_sized(size: int, step: Callable[[], T]) -> T:
@@ -27,4 +49,9 @@ async def run_sized(size: int, step: Callable[[], T]) -> T:
 
 async def run_beside(step: Callable[[], T]) -> T:
     """The result of ``step``, whose work may be any."""
-    return await asyncio.get_running_loop().run_in_executor(_WORKERS, step)
+    return await READING.run(step)
+
+
+def is_busy() -> bool:
+    """Whether any step is under way."""
+    return READING.is_busy or CHUNKING.is_busy

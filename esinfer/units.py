@@ -21,6 +21,10 @@ _TIME = re.compile(r"\s*(-?\d+(?:\.\d+)?)\s*(nanos|micros|ms|s|m|h|d)\s*", re.IG
 _BYTES = {"b": 0, "kb": 10, "mb": 20, "gb": 30}
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(b|kb|mb|gb)\s*", re.IGNORECASE)
 
+TIME_PATTERN = r"^\s*(?:0|\d+(?:\.\d+)?\s*(?:nanos|micros|[mM]?[sS]|[mM]|[hH]|[dD]))\s*$"
+SIZE_PATTERN = r"^\s*\d+(?:\.\d+)?\s*[kKmMgG]?[bB]\s*$"
+"""For documentation: what the expressions above take, in the regular expressions of JSON Schema."""
+
 NO_UNIT = "unit is missing or unrecognized"
 NEGATIVE = "negative durations are not supported"
 

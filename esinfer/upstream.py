@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,9 +19,13 @@ from typing import Protocol, cast
 
 import aiohttp
 from aiohttp import hdrs
+from aiohttp.abc import ResolveResult
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.tracing import Trace
 from yarl import URL
 
+from esinfer.addresses import AddressRules
+from esinfer.clock import Clock
 from esinfer.errors import (
     ConnectError,
     ConnectionClosed,
@@ -32,6 +36,7 @@ from esinfer.errors import (
     IoError,
     ResponseTooLarge,
     TlsError,
+    UpstreamNotAllowed,
 )
 from esinfer.tasks import TaskType
 
@@ -82,11 +87,13 @@ class HttpSettings:
     max_response_size: int
     max_total_connections: int
     max_route_connections: int
+    rules: AddressRules = field(default_factory=AddressRules)
 
 
 def make_session(settings: HttpSettings) -> aiohttp.ClientSession:
     """The app's one client session. Only the request's timeout bounds a slow upstream."""
-    connector = aiohttp.TCPConnector(
+    connector = _Connector(
+        settings.rules,
         limit=settings.max_total_connections,
         limit_per_host=settings.max_route_connections,
     )
@@ -97,6 +104,31 @@ def make_session(settings: HttpSettings) -> aiohttp.ClientSession:
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=settings.connect_timeout),
         cookie_jar=aiohttp.DummyCookieJar(),
     )
+
+
+class _NotAllowed(aiohttp.ClientError):
+    """None of a host's addresses may be called."""
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Connects only to addresses that the rules allow.
+
+    aiohttp asks its resolver for names alone; this is where names and
+    addresses come together, just before it connects to what is returned here.
+    """
+
+    def __init__(self, rules: AddressRules, *, limit: int, limit_per_host: int) -> None:
+        super().__init__(limit=limit, limit_per_host=limit_per_host)
+        self._rules = rules
+
+    async def _resolve_host(
+        self, host: str, port: int, traces: Sequence[Trace] | None = None
+    ) -> list[ResolveResult]:
+        found = await super()._resolve_host(host, port, traces)
+        allowed = [own for own in found if self._rules.allows(host, own["host"])]
+        if found and not allowed:
+            raise _NotAllowed
+        return allowed
 
 
 class _Reader(ResponseHandler):
@@ -155,6 +187,24 @@ class HttpTransport:
             raise map_transport_error(error, request) from error
 
 
+class LiveTransport:
+    """A transport to the world outside, where time passes whatever the clock's mode is."""
+
+    def __init__(self, transport: Transport, clock: Clock) -> None:
+        self._transport = transport
+        self._clock = clock
+
+    async def send(self, request: UpstreamRequest) -> UpstreamResponse:
+        with self._clock.outside():
+            return await self._transport.send(request)
+
+    @asynccontextmanager
+    async def stream(self, request: UpstreamRequest) -> AsyncIterator[UpstreamStream]:
+        with self._clock.outside():
+            async with self._transport.stream(request) as upstream:
+                yield upstream
+
+
 async def _chunks(
     response: aiohttp.ClientResponse, request: UpstreamRequest
 ) -> AsyncGenerator[bytes]:
@@ -208,11 +258,16 @@ def _invalid_host(_error: BaseException, request: UpstreamRequest) -> Elasticsea
     return InvalidHost(url=request.url)
 
 
+def _not_allowed(_error: BaseException, request: UpstreamRequest) -> ElasticsearchError:
+    return UpstreamNotAllowed(host=URL(request.url, encoded=True).host)
+
+
 def _unsendable(_error: BaseException, request: UpstreamRequest) -> ElasticsearchError:
     return HttpClientFailed(inference_id=request.inference_id)
 
 
 TRANSPORT_ERRORS: Mapping[type[BaseException], ErrorMapper] = {
+    _NotAllowed: _not_allowed,
     aiohttp.ClientConnectorDNSError: _invalid_host,
     aiohttp.ClientSSLError: _io(TlsError, "TLS handshake failed"),
     aiohttp.ServerFingerprintMismatch: _io(TlsError, "TLS fingerprint mismatch"),

@@ -11,8 +11,8 @@ from functools import partial
 
 from esinfer.config import Config, ConfigError
 from esinfer.ports import Port
-from esinfer.serving import STOP_SIGNALS, Post, StartError, announce, listen_errors
-from esinfer.stores.errors import StoreError
+from esinfer.refusals import REFUSALS
+from esinfer.serving import STOP_SIGNALS, Post, announce, listen_errors
 from esinfer.workers import Supervisor
 
 _STOPPING = 5.0
@@ -38,7 +38,14 @@ def run(command: str, config: Config, serve: Serve) -> int:
             server.workers,
             partial(_work, command, config, serve),
             port,
-            started=partial(announce, command, server.host, port.number, config.logging.format),
+            started=partial(
+                announce,
+                command,
+                server.host,
+                port.number,
+                config.logging.format,
+                secure=bool(server.certificate),
+            ),
             patience=server.shutdown_delay + server.shutdown_timeout + _STOPPING,
         )
         supervisor.run()
@@ -63,7 +70,7 @@ def _work(command: str, config: Config, serve: Serve, number: int, post: Post) -
         logging.getLogger("esinfer.stores.opening").setLevel(logging.ERROR)
     try:
         asyncio.run(serve(command, config, post))
-    except (ConfigError, StartError, StoreError, OSError) as error:
+    except (*REFUSALS, OSError) as error:
         post.tell(str(error))
         return 2
     return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +17,7 @@ from yarl import URL
 from esinfer.api.about import Mode
 from esinfer.api.protocol import make_runner
 from esinfer.app import make_app
-from esinfer.config import load
+from esinfer.config import COMMAND_DEFAULTS, load
 
 GOOD_EMBEDDING = [[0.1, 0.2]]
 PROBES = {
@@ -137,6 +137,14 @@ class Client:
             return Reply(response.status, response.headers.copy(), await response.read())
 
 
+@pytest.fixture(autouse=True, scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Durable stores of servers that are told no other place stay out of the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+        yield
+
+
 StartServer = Callable[..., Awaitable[Client]]
 
 QUICK = ("inference.retry_initial_delay=1ms", "inference.retry_max_delay_bound=2ms")
@@ -149,7 +157,8 @@ async def start() -> AsyncIterator[StartServer]:
     async with AsyncExitStack() as stack:
 
         async def start_one(*overrides: str, mode: Mode = "serve") -> Client:
-            config = load(None, {}, [*QUICK, *overrides])
+            defaults = {**COMMAND_DEFAULTS[mode], "store.kind": "memory"}  # not in anybody's home
+            config = load(None, {}, [*QUICK, *overrides], defaults)
             url = await stack.enter_async_context(run_app(make_app(config, mode)))
             session = await stack.enter_async_context(aiohttp.ClientSession())
             return Client(url, session)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -95,6 +96,7 @@ def test_standard_input_is_read_as_it_comes(
     ("options", "reason"),
     [
         (["--strategy", "sentense"], "Invalid chunkingStrategy sentense"),
+        (["--strategy", ""], "Invalid chunkingStrategy "),
         (
             ["--strategy", "word", "--max-chunk-size", "5"],
             "Validation Failed: 1: [chunking_settings] Invalid value [5.0]. [max_chunk_size]"
@@ -119,7 +121,7 @@ def test_a_file_that_is_not_there_is_told(
 ) -> None:
     name = str(tmp_path / "nope.txt")
     assert main(["chunk", name]) == 2
-    line = f"esinfer: cannot read {name}: No such file or directory\n"
+    line = f"esinfer: cannot read {name!r}: No such file or directory\n"
     assert capsys.readouterr() == ("", line)
 
 
@@ -129,7 +131,67 @@ def test_bytes_that_are_no_text_are_told(
     path = tmp_path / "latin"
     path.write_bytes(b"caf\xe9")
     assert main(["chunk", str(path)]) == 2
-    assert capsys.readouterr() == ("", f"esinfer: {path} is not UTF-8 text: see byte 3\n")
+    assert capsys.readouterr() == ("", f"esinfer: {str(path)!r} is not UTF-8 text: see byte 3\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"), [("", "No such file or directory"), (".", "Is a directory")]
+)
+def test_what_is_no_file_is_told(
+    name: str, problem: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["chunk", name]) == 2
+    assert capsys.readouterr() == ("", f"esinfer: cannot read {name!r}: {problem}\n")
+
+
+def test_a_file_that_is_taken_for_a_separator_is_told(
+    file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--strategy=recursive", "--max-chunk-size=10", "--separators", "x", file]
+    assert main(["chunk", *options]) == 2
+    line = f"esinfer: --separators takes all that follows, {file} too; write FILE before it\n"
+    assert capsys.readouterr() == ("", line)
+
+
+def test_a_closed_standard_input_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    assert main(["chunk"]) == 2
+    assert capsys.readouterr().err == "esinfer: cannot read standard input: it is closed\n"
+
+
+def test_a_closed_standard_output_is_told(
+    file: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    assert main(["chunk", file]) == 2
+    line = "esinfer: cannot write to standard output: it is closed\n"
+    assert capsys.readouterr().err == line
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_is_told(file: str) -> None:
+    command = [sys.executable, "-m", "esinfer", "chunk", file]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, timeout=30, check=False)  # noqa: S603 - our own
+    line = b"esinfer: cannot write to standard output: No space left on device\n"
+    assert (done.returncode, done.stderr) == (2, line)
+
+
+def test_an_interrupt_ends_it_without_a_trace() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "esinfer", "chunk"],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+    ) as process:
+        assert process.stdin is not None
+        # More than a pipe holds: once it is written, the command reads.
+        process.stdin.write(b"a" * 200_000)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert (process.returncode, said) == (130, b"")
 
 
 def test_a_number_that_is_none_is_a_wrong_option(capsys: pytest.CaptureFixture[str]) -> None:

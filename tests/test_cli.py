@@ -23,6 +23,7 @@ from aiohttp import web
 
 from esinfer import __version__, cli, logs
 from esinfer.config import Config
+from esinfer.connection import ConnectionLimits
 from esinfer.readiness import READINESS, Readiness
 from esinfer.serving import ListenError, serve
 
@@ -360,6 +361,30 @@ class TestOptions:
         cli.main(["twin", "--conf", str(conf)])
         assert served[0][1].server.port == 1
 
+    def test_what_is_recorded_and_replayed(self, served: list[tuple[str, Config]]) -> None:
+        assert cli.main(["serve", "--record", "made", "--record-mode", "new"]) == 0
+        assert cli.main(["mock", "--set=replay.play=x", "--replay=made", "--on-miss=twin"]) == 0
+        (_, recording), (_, replaying) = served
+        assert (recording.replay.record, recording.replay.record_mode) == ("made", "new")
+        assert (replaying.replay.play, replaying.replay.on_miss) == ("made", "twin")
+
+    @pytest.mark.parametrize("command", ["serve --replay", "mock --record", "twin --replay"])
+    def test_only_serve_records_and_only_mock_replays(
+        self, command: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.raises(SystemExit) as caught:
+            cli.main([*command.split(), "made"])
+        assert caught.value.code == 2
+        assert "unrecognized arguments" in capsys.readouterr().err
+
+    def test_a_recording_that_cannot_be_read_is_one_line_and_status_2(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert cli.main(["mock", "--port=0", "--replay", str(tmp_path / "none")]) == 2
+        assert capsys.readouterr().err == (
+            f"esinfer: {tmp_path}/none is not a directory of recordings\n"
+        )
+
     def test_version(self, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit) as caught:
             cli.main(["--version"])
@@ -484,6 +509,8 @@ class TestApplication:
             "log_format": "text",
             "post": None,
             "make_runner": runner,
+            "tls": None,
+            "limits": ConnectionLimits(connections=10_000, headers=128, receive_timeout=120.0),
         }
 
 
@@ -548,8 +575,11 @@ def make_app(config, mode="twin", slot=None):
     return slow_app(lambda: print("begun", flush=True))
 
 sys.modules["esinfer.app"] = SimpleNamespace(make_app=make_app, make_twin=make_app)
+def make_runner(app, limits, **options):
+    return web.AppRunner(app, **options)
+
 for name in "esinfer.api.protocol", "esinfer.twin.protocol":
-    sys.modules[name] = SimpleNamespace(make_runner=web.AppRunner)
+    sys.modules[name] = SimpleNamespace(make_runner=make_runner)
 from esinfer.cli import main
 sys.exit(main())
 """
@@ -594,7 +624,7 @@ class TestProcess:
             with suppress(ProcessLookupError):
                 while child.returncode is None:  # further ones change nothing
                     os.kill(child.pid, number)  # send_signal() would reap the child
-                    await asyncio.sleep(0)
+                    await asyncio.sleep(0.001)  # more than the child can take are lost, and told
             out, err = await child.communicate()
             assert child.returncode == 0
             assert out == b""

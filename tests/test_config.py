@@ -134,12 +134,10 @@ class TestFileErrors:
             ("[sever]\n", "[sever] is unknown; did you mean [server]?"),
             (
                 "[xyz]\n",
-                "[xyz] is unknown; did you mean "
-                "[server] or [elasticsearch] or [inference] or [store] or [twin] or [logging] or "
-                "[metrics]?",
+                f"[xyz] is unknown; did you mean {' or '.join(f'[{name}]' for name in SETTINGS)}?",
             ),
             ("port = 9200\n", "port is unknown; did you mean [server] port?"),
-            ("xyz = 1\n", "xyz is unknown; the sections are server, elasticsearch, inference, "),
+            ("xyz = 1\n", f"xyz is unknown; the sections are {', '.join(SETTINGS)}"),
             ("server = 1\n", "server must be a section, begun by the line [server]"),
             ("[[server]]\n", "server must be a section, begun by the line [server]"),
             ("[server]\nprot = 1\n", "[server] prot is unknown; did you mean [server] port?"),
@@ -238,8 +236,7 @@ class TestTextErrors:
             (
                 "ESINFER_X__Y__Z",
                 "1",
-                "ESINFER_X__Y__Z is unknown; "
-                "the sections are server, elasticsearch, inference, store, twin, logging",
+                f"ESINFER_X__Y__Z is unknown; the sections are {', '.join(SETTINGS)}",
             ),
             (
                 "ESINFER_SERVER_PORT",
@@ -265,14 +262,12 @@ class TestTextErrors:
             (
                 "ESINFER_HOME",
                 "x",
-                "ESINFER_HOME is unknown; "
-                "the sections are server, elasticsearch, inference, store, twin, logging",
+                f"ESINFER_HOME is unknown; the sections are {', '.join(SETTINGS)}",
             ),
             (
                 "ESINFER_",
                 "x",
-                "ESINFER_ is unknown; "
-                "the sections are server, elasticsearch, inference, store, twin, logging",
+                f"ESINFER_ is unknown; the sections are {', '.join(SETTINGS)}",
             ),
             (
                 "ESINFER_SERVER__PORT",

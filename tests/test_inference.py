@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from random import Random
 from typing import Any
 
 import orjson
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from esinfer import clock as clocks
 from esinfer.api.responses import error_body
 from esinfer.endpoints import InferenceEndpoint, RateLimit, Secret, SecretSettings
 from esinfer.errors import (
@@ -56,6 +58,7 @@ COMPLETION = replace(
 REQUEST = EmbeddingRequest(inputs=("abcd",))
 PROMPT = CompletionRequest(inputs=("abcd",))
 MOST = 1000
+CHANCE = Random(0)  # noqa: S311 - no secret
 POLICY = RetryPolicy(initial_delay=1.0, max_delay_bound=5.0, timeout=30.0, reduction=0.5)
 GOOD = UpstreamResponse(status=200, body=b"[[1,2]]")
 GOOD_WIRE = b'{"text_embedding":[{"embedding":[1.0,2.0]}]}'
@@ -104,18 +107,33 @@ def inference(
     return Inference(transport, limits, policy, max_response_size=MOST, **seams)
 
 
+class SleeplessClock(clocks.Clock):
+    """Moves on by what is slept, and waits for nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+        self.slept: list[float] = []
+
+    def time(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+
 @dataclass(slots=True)
 class Run:
     """One inference with its transport, and the delays it slept."""
 
     script: Script
     policy: RetryPolicy = POLICY
-    now: float = 0.0
-    slept: list[float] = field(default_factory=list)
+    clock: SleeplessClock = field(default_factory=SleeplessClock)
 
-    async def _sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += seconds
+    @property
+    def slept(self) -> list[float]:
+        return self.clock.slept
 
     async def __call__(
         self, endpoint: InferenceEndpoint = ENDPOINT, request: Request = REQUEST
@@ -128,7 +146,7 @@ class Run:
             return [batch async for batch in batches]
 
     def _inference(self) -> Inference:
-        return inference(self.script, self.policy, sleep=self._sleep, clock=lambda: self.now)
+        return inference(self.script, self.policy, clock=self.clock)
 
     async def fails(
         self, endpoint: InferenceEndpoint = ENDPOINT, request: Request = REQUEST
@@ -236,7 +254,7 @@ def test_delays_are_random_between_half_the_bound_and_the_bound(
 ) -> None:
     policy = replace(POLICY, initial_delay=initial, max_delay_bound=most)
     for attempt, bound in enumerate((initial, initial * 2, initial * 4), 1):
-        assert min(bound, most) / 2 <= policy.delay(attempt) <= min(bound, most)
+        assert min(bound, most) / 2 <= policy.delay(attempt, CHANCE) <= min(bound, most)
 
 
 async def test_waits_between_the_attempts_and_not_after_the_last() -> None:
@@ -442,7 +460,7 @@ async def test_full_queue_is_wrapped(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_retries_take_no_token(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
     script = Script([status(503), status(503), GOOD])
-    one = inference(script, sleep=lambda _: asyncio.sleep(0))
+    one = inference(script, clock=SleeplessClock())
     assert (await one.run(SERVICE, ENDPOINT, REQUEST, 30)).to_json() == GOOD_WIRE
     assert clock.now == 1000.0
 

@@ -16,27 +16,54 @@ FILES = sorted(ROOT.rglob("*.py"))
 LAYERS = (
     ("errors",),
     (
-        *("java", "similar", "units", "json_scanner", "sse", "logs", "threads", "connection"),
-        *("readiness", "ports", "transfer"),
+        "java",
+        "similar",
+        "units",
+        "json_schema",
+        "json_scanner",
+        "sse",
+        "logs",
+        "threads",
+        "connection",
+        "masking",
+        "waits",
+        "tls",
+        "addresses",
+        "readiness",
+        "ports",
+        "transfer",
     ),
+    ("clock",),
     ("json_decoder", "remote"),
     ("json_reader", "setting"),
-    ("config",),
+    ("config", "seed_file"),
     ("object_parser", "map_fields"),
     ("nested_parser",),
     ("tasks", "chat", "rerank"),
     ("merging",),
     ("chunking",),
-    ("endpoints", "region_policy"),
+    ("endpoints", "region_policy", "security"),
     ("limits", "upstream", "stores"),
     ("metrics",),
     ("services",),
+    ("attempts",),
+    ("journal",),
     ("inference",),
     ("lifecycle", "chunked"),
+    ("mocking",),
+    ("namespaces",),
     ("api",),
-    ("serving", "twin"),
-    ("app", "workers"),
-    ("chunk_command", "worker_command", "endpoints_command", "demo", "testing"),
+    ("serving", "seeds", "twin", "replay"),
+    ("parts",),
+    ("app", "workers", "refusals"),
+    (
+        "chunk_command",
+        "hash_command",
+        "worker_command",
+        "endpoints_command",
+        "demo",
+        "testing",
+    ),
     ("cli",),
     ("__main__",),
 )
@@ -87,21 +114,34 @@ def test_module_imports_only_from_below_or_from_its_own_package(path: Path) -> N
 
 @pytest.mark.parametrize("path", FILES, ids=module_name)
 def test_configuration_and_twin_are_known_to_those_who_join_the_parts(path: Path) -> None:
-    if module_name(path) not in ("app", "cli", "worker_command") and parts(path)[0] != "testing":
+    joining = ("app", "parts", "cli", "refusals", "worker_command")
+    if module_name(path) not in joining and parts(path)[0] != "testing":
         foreign = {name for name, *_ in ours(path)} - {parts(path)[0]}
         assert not foreign & {"config", "twin"}
 
 
-CONTROL = {"errors", "json_reader", "nested_parser", "object_parser", "similar", "units"}
+CONTROL = {
+    "errors",
+    "json_reader",
+    "json_schema",
+    "nested_parser",
+    "object_parser",
+    "similar",
+    "units",
+}
 """What reads the bodies of the twin's control plane, and words its refusals."""
 
 JOINTS = {
     "twin.transport": {"errors", "tasks", "upstream"},
     "twin.protocol": {"connection"},
     "twin.admin": CONTROL,
+    "twin.exchange_log": {"masking"},
     "twin.control": CONTROL,
     "twin.fields": CONTROL,
     "twin.faults.kinds": CONTROL,
+    "twin.pins.control": CONTROL,
+    "twin.stubs.control": CONTROL,
+    "twin.stubs.parser": CONTROL,
     "twin.faults.latency": {"errors"},
 }
 """Where the twin touches the rest."""

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from esinfer.seed_file import SeedError
 from esinfer.services.registry import SERVICES
 from esinfer.tasks import TaskType
 from esinfer.twin.profiles import PROFILES
-from tests.conftest import Client
+from tests.conftest import Client, StartServer
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
@@ -56,6 +57,28 @@ def test_the_table_of_profiles_is_the_twins() -> None:
     }
 
 
+def toml_block() -> str:
+    blocks = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    (found,) = [block for block in blocks if "[[endpoints]]" in block]
+    return str(found)
+
+
+async def test_the_seed_can_be_sown_and_is_refused_as_told(
+    start: StartServer, tmp_path: Path
+) -> None:
+    seed = tmp_path / "seed.toml"
+    seed.write_text(toml_block(), encoding="utf-8")
+    mock = await start(f"store.seed={seed}", mode="mock")
+    path = "/_inference/text_embedding/my-embeddings"
+    reply = await mock("POST", path, {"input": "fox"})
+    assert reply.json == {"text_embedding": [{"embedding": [0.1, 0.2, 0.3]}]}
+    seed.write_text(toml_block().replace("input =", "inptu ="), encoding="utf-8")
+    with pytest.raises(SeedError) as raised:
+        await start(f"store.seed={seed}", mode="mock")
+    told = str(raised.value).removeprefix(f"{tmp_path}/")
+    assert f"`{told}`" in README.replace("\n", " ")
+
+
 def curl_lines() -> list[str]:
     blocks = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
     commands = "\n".join(block for block in blocks if "curl" in block)
@@ -78,6 +101,6 @@ async def test_the_curl_lines_work_as_pasted(mock: Client) -> None:
         out, err = await process.communicate()
         assert (process.returncode, err) == (0, b""), line
         outputs.append(out.decode())
-    (typo,) = [output for output in outputs if '"error"' in output]
+    (typo,) = [output for output in outputs if re.match(r'\{\s*"error"', output)]
     assert len(outputs) == len(re.findall(r"(?m)^curl ", README))
     assert "unknown field [inputs] did you mean [input]?" in typo

@@ -7,27 +7,34 @@ unpack; we do. Source: rest.md sections 2.1, 7.6 and 7.7.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import orjson
 from aiohttp import hdrs, http_exceptions, web
 
+from esinfer.api.keys import NAMESPACE
 from esinfer.api.media import Form
+from esinfer.connection import RequestTooSlow
 from esinfer.errors import (
     BodyRequired,
     DecompressionError,
     MalformedHttp,
     PayloadTooLarge,
+    SlowRequest,
+    TooManyInputs,
     XContentParseError,
 )
+from esinfer.journal import CURRENT
 from esinfer.json_reader import NOTHING, read_first_value
 from esinfer.threads import run_sized
 
 T = TypeVar("T")
 
 MAX_CONTENT_LENGTH = web.AppKey("max_content_length", int)
+MAX_INPUTS = web.AppKey("max_inputs", int)
+"""Most inputs of one request, 0 for any number."""
 HAS_BODY = web.RequestKey("has_body", bool)
 BODY_FORM = web.RequestKey("body_form", Form)
 
@@ -59,7 +66,11 @@ async def read_bytes(request: web.Request) -> bytes:
     if coding in _WINDOW_BITS and data:
         limit = request.app[MAX_CONTENT_LENGTH]
         most = min(len(data) * _MAX_RATIO, limit)
-        return await run_sized(most, lambda: _unpack(data, coding, limit))
+        packed = data
+        data = await run_sized(most, lambda: _unpack(packed, coding, limit))
+    entry = CURRENT.get()
+    if entry is not None:
+        entry.take(data)
     return data
 
 
@@ -69,9 +80,14 @@ async def _receive(request: web.Request) -> bytes:
     if (request.content_length or 0) > limit:
         raise PayloadTooLarge
     try:
-        return await request.read()
+        if request.content.is_eof():  # it is here
+            return await request.read()
+        with request[NAMESPACE].clock.resting():  # what has yet to come keeps nobody at work
+            return await request.read()
     except web.HTTPRequestEntityTooLarge as error:
         raise PayloadTooLarge from error
+    except RequestTooSlow as error:
+        raise SlowRequest from error
     except (ConnectionError, http_exceptions.HttpProcessingError, web.RequestPayloadError) as error:
         raise MalformedHttp(problem="the body breaks off") from error
 
@@ -105,6 +121,13 @@ async def required_bytes(request: web.Request) -> bytes:
     if not data:
         raise BodyRequired
     return data
+
+
+def check_inputs(request: web.Request, inputs: Sequence[object]) -> None:
+    """TooManyInputs if there are more than the server takes at once."""
+    limit = request.app[MAX_INPUTS]
+    if 0 < limit < len(inputs):
+        raise TooManyInputs(count=len(inputs), limit=limit)
 
 
 _YAML_COST = 32

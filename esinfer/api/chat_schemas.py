@@ -16,6 +16,7 @@ from esinfer.api.body import Body
 from esinfer.chat import ChatRequest
 from esinfer.errors import ActionRequestValidation, StatusException
 from esinfer.json_reader import Token, token_of
+from esinfer.json_schema import Json, Named, any_of, array, const, record
 from esinfer.nested_parser import (
     OBJECT_OR_STRING,
     ConstructingParser,
@@ -62,6 +63,21 @@ class ContentField(DeepField[object]):
                 f" but found token [{token_of(value)}]"
             )
         return [_part(item, index) for index, item in enumerate(value)]
+
+    def json_schema(self) -> Json:
+        return any_of({"type": "string"}, array(_CONTENT_PART))
+
+
+_TEXT: Json = {"type": "string"}
+_IMAGE = record({"url": _TEXT}, {"detail": {"enum": [*_DETAILS, None]}})
+_CONTENT_PART = Named(
+    "ContentPart",
+    any_of(
+        record({"type": const("text"), "text": _TEXT}),
+        record({"type": const("image_url"), "image_url": _IMAGE}),
+        record({"type": const("file"), "file": record({"file_data": _TEXT, "filename": _TEXT})}),
+    ),
+)
 
 
 def _part(item: object, index: int) -> dict[str, object]:
@@ -164,8 +180,8 @@ class ReasoningParser(ConstructingParser):
         # As an attribute of the class, ``exclude`` would be marshmallow's own.
         include: ClassVar = {"exclude": BooleanField(), "enabled": BooleanField()}
 
-    effort = TextField()
-    summary = TextField()
+    effort = TextField(metadata={"enum": _EFFORTS})
+    summary = TextField(metadata={"enum": _SUMMARIES})
 
     def build(self, members: dict[str, Any]) -> dict[str, Any]:
         for name, names in (("effort", _EFFORTS), ("summary", _SUMMARIES)):
@@ -179,10 +195,10 @@ class ReasoningParser(ConstructingParser):
 class ReasoningDetailParser(ConstructingParser):
     parser_name = "ReasoningDetail"
 
-    type = TextField(required=True)
+    type = TextField(required=True, metadata={"enum": tuple(_DETAIL_MEMBERS)})
     format = TextField()
     id = TextField()
-    index = LongField()
+    index = LongField(metadata={"minimum": 0})
     data = TextField()
     summary = TextField()
     text = TextField()
@@ -292,6 +308,9 @@ class ToolChoiceField(DeepField[object]):
     def read(self, value: str | dict[str, object]) -> object:
         return value if isinstance(value, str) else parse_object(self.parser, value)
 
+    def json_schema(self) -> Json:
+        return any_of({"type": "string"}, self.parser)
+
 
 # -- the request ------------------------------------------------------------
 
@@ -299,8 +318,10 @@ class ToolChoiceField(DeepField[object]):
 class MessageParser(ObjectParser):
     parser_name = "Message"
 
-    content = ContentField()
-    role = TextField(required=True)
+    content = ContentField(metadata={"description": "What is said."})
+    role = TextField(
+        required=True, metadata={"description": "`user`, `assistant`, `system` or `tool`."}
+    )
     tool_call_id = TextField()
     tool_calls = ObjectsField(ToolCallParser())
     reasoning = TextField()
@@ -309,8 +330,21 @@ class MessageParser(ObjectParser):
 
 class ChatParser(ObjectParser):
     parser_name = "UnifiedCompletionRequest"
+    examples: ClassVar = {
+        "chat_completion": {"messages": [{"role": "user", "content": "Hello"}]},
+        "chat_completion_with_a_tool": {
+            "messages": [{"role": "user", "content": "What is the weather in Paris?"}],
+            "tools": [{"type": "function", "function": {"name": "weather"}}],
+            "tool_choice": "auto",
+            "max_completion_tokens": 100,
+        },
+    }
 
-    messages = ObjectsField(MessageParser(), required=True)
+    messages = ObjectsField(
+        MessageParser(),
+        required=True,
+        metadata={"minItems": 1, "description": "The conversation so far."},
+    )
     model = TextField()
     max_completion_tokens = LongField()
     stop = StringsField()

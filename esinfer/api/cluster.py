@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from esinfer.api.answers import FLAG, INTEGER, NODES, OBJECT, TEXT
 from esinfer.api.endpoints import reject_body
-from esinfer.api.keys import ABOUT, LIFECYCLE
+from esinfer.api.keys import ABOUT, NAMESPACE
 from esinfer.api.middleware import PARAMETERS
+from esinfer.api.operation import BOOLEAN, TIME, Parameter, documented
 from esinfer.api.responses import respond_json, respond_pretty
 from esinfer.errors import NotImplementedHere
+from esinfer.json_schema import Json, array, record
 from esinfer.tasks import TaskType
 
 _BUILD_HASH = "e5" * 20
@@ -20,6 +23,32 @@ _LICENSE_UID = "00000000-0000-0000-0000-000000000000"
 _NEVER_MILLIS = 4_102_444_800_000  # 2100-01-01
 
 
+def _ignored(*names: str, schema: Json = TEXT) -> list[Parameter]:
+    """Parameters that are read and have no effect."""
+    return [Parameter(name=name, description="Without effect.", schema=schema) for name in names]
+
+
+_VERSION = (
+    "build_type",
+    "number",
+    "build_flavor",
+    "build_hash",
+    "build_date",
+    "lucene_version",
+    "minimum_wire_compatibility_version",
+    "minimum_index_compatibility_version",
+)
+
+
+@documented(
+    "Tell the cluster's name and version",
+    answer=record(
+        {
+            **dict.fromkeys(("name", "cluster_name", "cluster_uuid", "tagline"), TEXT),
+            "version": record(dict.fromkeys(_VERSION, TEXT) | {"build_snapshot": FLAG}),
+        }
+    ),
+)
 async def root(request: web.Request) -> web.StreamResponse:
     """``GET /``, ``HEAD /``: pretty unless told otherwise."""
     reject_body(request)
@@ -46,6 +75,11 @@ async def root(request: web.Request) -> web.StreamResponse:
     )
 
 
+@documented(
+    "Show the licence",
+    parameters=_ignored("local", "accept_enterprise", schema=BOOLEAN),
+    answer=record({"license": OBJECT}),
+)
 async def license_(request: web.Request) -> web.StreamResponse:
     """``GET /_license``: everything is allowed."""
     for name in ("local", "accept_enterprise"):
@@ -72,6 +106,13 @@ async def license_(request: web.Request) -> web.StreamResponse:
     )
 
 
+@documented(
+    "Show build, licence and features",
+    parameters=[*_ignored("categories"), *_ignored("accept_enterprise", schema=BOOLEAN)],
+    answer=record(
+        {"build": OBJECT, "license": OBJECT, "features": OBJECT, "tagline": TEXT},
+    ),
+)
 async def xpack(request: web.Request) -> web.StreamResponse:
     """``GET /_xpack``: build, licence and the one feature there is."""
     request[PARAMETERS].text("categories")
@@ -94,12 +135,27 @@ async def xpack(request: web.Request) -> web.StreamResponse:
     )
 
 
+@documented(
+    "Count the inference endpoints",
+    parameters=_ignored("master_timeout", schema=TIME),
+    answer=record(
+        {
+            "inference": record(
+                {
+                    "available": FLAG,
+                    "enabled": FLAG,
+                    "models": array(record({"service": TEXT, "task_type": TEXT, "count": INTEGER})),
+                }
+            )
+        }
+    ),
+)
 async def usage(request: web.Request) -> web.StreamResponse:
     """``GET /_xpack/usage``: endpoints counted by service and task type."""
     request[PARAMETERS].time("master_timeout")
     reject_body(request)
     counts: dict[tuple[str, str], int] = {}
-    for endpoint in await request.app[LIFECYCLE].list_endpoints(TaskType.ANY):
+    for endpoint in await request[NAMESPACE].lifecycle.list_endpoints(TaskType.ANY):
         key = (endpoint.service, endpoint.task_type.value)
         counts[key] = counts.get(key, 0) + 1
     models = [
@@ -111,9 +167,24 @@ async def usage(request: web.Request) -> web.StreamResponse:
     )
 
 
+_HEALTH = ("wait_for_status", "wait_for_nodes", "level", "timeout", "master_timeout")
+_NODES = ("timeout", "flat_settings")
+_CAPABILITIES = ("method", "path", "parameters", "capabilities", "local_only", "timeout")
+
+
+@documented(
+    "Tell the cluster's health",
+    parameters=_ignored(*_HEALTH),
+    answer={
+        "type": "object",
+        "properties": {"cluster_name": TEXT, "status": {"const": "green"}, "timed_out": FLAG},
+        "required": ["cluster_name", "status", "timed_out"],
+        "additionalProperties": {"type": "number"},
+    },
+)
 async def health(request: web.Request) -> web.StreamResponse:
     """``GET /_cluster/health``: always green. Waiting for a status is over at once."""
-    for name in ("wait_for_status", "wait_for_nodes", "level", "timeout", "master_timeout"):
+    for name in _HEALTH:
         request[PARAMETERS].text(name)
     reject_body(request)
     return await respond_json(
@@ -139,9 +210,14 @@ async def health(request: web.Request) -> web.StreamResponse:
     )
 
 
+@documented(
+    "Show the nodes",
+    parameters=_ignored(*_NODES),
+    answer=record({"_nodes": NODES, "cluster_name": TEXT, "nodes": OBJECT}),
+)
 async def nodes(request: web.Request) -> web.StreamResponse:
     """``GET /_nodes…``: this node at the address it was asked under, for sniffing."""
-    for name in ("timeout", "flat_settings"):
+    for name in _NODES:
         request[PARAMETERS].text(name)
     reject_body(request)
     about = request.app[ABOUT]
@@ -174,9 +250,14 @@ async def nodes(request: web.Request) -> web.StreamResponse:
     )
 
 
+@documented(
+    "Ask for a named capability",
+    parameters=_ignored(*_CAPABILITIES),
+    answer=record({"_nodes": NODES, "cluster_name": TEXT, "supported": FLAG}),
+)
 async def capabilities(request: web.Request) -> web.StreamResponse:
     """``GET /_capabilities``: esinfer knows of no named capability."""
-    for name in ("method", "path", "parameters", "capabilities", "local_only", "timeout"):
+    for name in _CAPABILITIES:
         request[PARAMETERS].text(name)
     reject_body(request)
     return await respond_json(
@@ -189,6 +270,7 @@ async def capabilities(request: web.Request) -> web.StreamResponse:
     )
 
 
+@documented("Not there", description="Elasticsearch has it, esinfer has not.", errors=[501])
 async def not_implemented(request: web.Request) -> web.StreamResponse:
     """What Elasticsearch has under ``/_inference`` and esinfer has not."""
     raise NotImplementedHere(method=request.method, path=request.path)

@@ -13,13 +13,19 @@ from functools import partial
 
 from aiohttp import web
 
-from esinfer.api import body
-from esinfer.api.chat_schemas import load_chat_request
-from esinfer.api.keys import INFERENCE, REGISTRY, STORE, WHOLE_CHAT
+from esinfer.api import answers, body
+from esinfer.api.chat_schemas import ChatParser, load_chat_request
+from esinfer.api.endpoints import TIMEOUT
+from esinfer.api.keys import NAMESPACE, REGISTRY, WHOLE_CHAT
 from esinfer.api.middleware import PARAMETERS
-from esinfer.api.rerank_schemas import load_rerank_request
+from esinfer.api.operation import documented
+from esinfer.api.rerank_schemas import RerankParser, load_rerank_request
 from esinfer.api.responses import SHAPE, respond
-from esinfer.api.schemas import load_completion_request, load_embedding_request
+from esinfer.api.schemas import (
+    InferenceParser,
+    load_completion_request,
+    load_embedding_request,
+)
 from esinfer.api.streaming import protocol_of, send_events
 from esinfer.endpoints import InferenceEndpoint
 from esinfer.errors import (
@@ -54,23 +60,59 @@ class Call:
     timeout: float
 
 
+_BODIES = (InferenceParser(), RerankParser(), ChatParser())
+UPSTREAM_ERRORS = (404, 429, 500, "3XX", "4XX")
+"""An error of the upstream's has its status, or 400 for one that Elasticsearch has no name for."""
+
+
+@documented(
+    "Run an inference",
+    description="The body is that of the endpoint's task type, and so is the answer.",
+    parameters=[TIMEOUT],
+    bodies=_BODIES,
+    answer=answers.INFERENCE,
+    answer_examples={
+        "text_embedding": {"text_embedding": [{"embedding": [0.25, -0.5]}]},
+        "sparse_embedding": {
+            "sparse_embedding": [{"is_truncated": False, "embedding": {"fox": 1.5}}]
+        },
+        "rerank": {"rerank": [{"index": 1, "relevance_score": 0.75, "text": "the dog is lazy"}]},
+        "completion": {"completion": [{"result": "Hello."}]},
+    },
+    errors=UPSTREAM_ERRORS,
+    error=answers.INFERENCE_ERROR,
+)
 async def infer(request: web.Request) -> web.StreamResponse:
     """``POST /_inference/[{task_type}/]{inference_id}``."""
     call = await _read(request)
     if call.endpoint.task_type is TaskType.CHAT_COMPLETION and not request.app[WHOLE_CHAT]:
         raise ChatOnlyStreams
-    result = await request.app[INFERENCE].run(
+    result = await request[NAMESPACE].inference.run(
         call.service, call.endpoint, call.request, call.timeout
     )
     return await respond(request, result.to_json())
 
 
+@documented(
+    "Run an inference, answered as server-sent events",
+    description="Each `event: message` holds a part as JSON, the last one `[DONE]`. An error is an "
+    "`event: error`, with its status if nothing has been sent yet, or else within the stream.",
+    parameters=[TIMEOUT],
+    bodies=_BODIES,
+    answer_examples={
+        "completion": 'event: message\ndata: {"completion":[{"delta":"Hello."}]}\n\n'
+        "event: message\ndata: [DONE]\n\n"
+    },
+    is_event_stream=True,
+    errors=(405, *UPSTREAM_ERRORS),
+    error=answers.INFERENCE_ERROR,
+)
 async def stream(request: web.Request) -> web.StreamResponse:
     """``POST …/_stream``: the answer as events; refused for tasks that do not stream."""
     request[SHAPE] = replace(request[SHAPE], is_stream=True)
     call = await _read(request)
     _check_streams(call.service, call.endpoint.task_type)
-    inference = request.app[INFERENCE]
+    inference = request[NAMESPACE].inference
     with protocol_of(request).cancel_on_loss():
         async with inference.stream(
             call.service, call.endpoint, call.request, call.timeout
@@ -96,6 +138,7 @@ async def _read(request: web.Request) -> Call:
         loaded = await _load(request, data, endpoint.task_type, from_url=False)
     if loaded is None:
         raise UnsupportedTask(service=service.name, task_type=endpoint.task_type)
+    body.check_inputs(request, getattr(loaded, "inputs", ()))  # a chat has messages
     return Call(
         service=service,
         endpoint=endpoint,
@@ -123,7 +166,7 @@ async def _load(
 async def find_endpoint(request: web.Request) -> InferenceEndpoint:
     """The endpoint that the path names; EndpointNotFound if there is none."""
     inference_id = request.match_info["inference_id"]
-    endpoint = await request.app[STORE].get(inference_id)
+    endpoint = await request[NAMESPACE].store.get(inference_id)
     if endpoint is None:
         raise EndpointNotFound(inference_id=inference_id)
     return endpoint

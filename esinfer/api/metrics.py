@@ -10,7 +10,8 @@ from aiohttp import hdrs, web
 
 import esinfer
 from esinfer.api.endpoints import reject_body
-from esinfer.api.keys import ABOUT, STORE
+from esinfer.api.keys import ABOUT, NAMESPACES
+from esinfer.api.operation import documented
 from esinfer.api.responses import respond_as
 from esinfer.endpoints import EndpointStore
 from esinfer.errors import ElasticsearchError, RouterError
@@ -46,6 +47,11 @@ METERS = web.AppKey("meters", Meters)
 ENDPOINT_COUNTS = web.AppKey("endpoint_counts", EndpointCounts)
 
 
+@documented(
+    "Show the metrics, for Prometheus",
+    text_forms=["text/plain", "application/openmetrics-text"],
+    errors=[404],
+)
 async def metrics(request: web.Request) -> web.StreamResponse:
     """All numbers of all workers, as text or, if ``Accept`` asks for it, as OpenMetrics."""
     reject_body(request)
@@ -61,7 +67,7 @@ async def metrics(request: web.Request) -> web.StreamResponse:
             "mode": about.mode,
             "elasticsearch_version": about.version,
         },
-        endpoints=await app[ENDPOINT_COUNTS].get(app[STORE]),
+        endpoints=await app[ENDPOINT_COUNTS].get(app[NAMESPACES].default.store),
     )
     accept = ",".join(request.headers.getall(hdrs.ACCEPT, ()))
     body, content_type = expose(app[METERS].slot.board, facts, accept)

@@ -1,8 +1,9 @@
 """The middleware: what every request has in common, success and error alike.
 
 It settles the form of body and answer, and it alone turns exceptions into
-bodies. The order of its checks is Elasticsearch's: escapes, media types,
-route, content type. Source: rest.md sections 2.1, 7.2, 7.3, 7.7 and 9.
+bodies. The order of its checks is Elasticsearch's: who calls, escapes, media
+types, route, content type; only what the caller may do is settled earlier than
+there. Source: rest.md sections 2.1, 7.2, 7.3, 7.7 and 9.
 """
 
 from __future__ import annotations
@@ -10,12 +11,16 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import lru_cache
 
 from aiohttp import hdrs, web
 
 from esinfer.api import media
 from esinfer.api.body import BODY_FORM, HAS_BODY, MAX_CONTENT_LENGTH, has_body
+from esinfer.api.guard import authenticate, authorize
+from esinfer.api.keys import NAMESPACE
+from esinfer.api.naming import find_namespace
 from esinfer.api.parameters import Parameters, check_escapes
 from esinfer.api.responses import PRODUCT, SHAPE, Shape, respond_error
 from esinfer.errors import (
@@ -24,7 +29,9 @@ from esinfer.errors import (
     IllegalState,
     PayloadTooLarge,
     RouterError,
+    Unauthenticated,
 )
+from esinfer.journal import Call, Entry
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +48,24 @@ _OPAQUE_ID = "X-Opaque-Id"
 async def elasticsearch(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Wrap every handler; see the module."""
     try:
+        await _authenticate(request)
+        namespace = request[NAMESPACE] = find_namespace(request)
+    except Exception as error:  # noqa: BLE001 - as below
+        return await respond_error(request, _wire_error(request, error))
+    with namespace.clock.working():
+        if namespace.journal is None or not _is_noted(request.path):
+            return await _answer(request, handler)
+        with namespace.journal.record(_call(request)) as entry:
+            response = await _answer(request, handler)
+            if isinstance(response, web.Response):
+                await _note(entry, request, response)
+            return response
+
+
+async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
         await _prepare(request)
+        authorize(request)
         return await handler(request)
     except web.HTTPException as error:
         return await _router_answer(request, error)
@@ -53,6 +77,32 @@ async def elasticsearch(request: web.Request, handler: Handler) -> web.StreamRes
         return await respond_error(request, _wire_error(request, error))
 
 
+def _is_noted(path: str) -> bool:
+    """Whether the journal has it: all but what is about esinfer itself."""
+    return not path.startswith("/_esinfer") or path.startswith("/_esinfer/inference/")
+
+
+def _call(request: web.Request) -> Call:
+    path, _, query = request.raw_path.partition("#")[0].partition("?")
+    found = request.match_info.get
+    return Call(
+        method=request.method,
+        path=path,
+        query=query,
+        headers=request.headers,
+        inference_id=found("inference_id"),
+        task_type=found("task_type"),
+    )
+
+
+async def _note(entry: Entry, request: web.Request, response: web.Response) -> None:
+    """Keep the answer, and of a request that was refused unread what has come of its body."""
+    body = response.body
+    entry.answer(response.status, response.headers, body if isinstance(body, bytes) else b"")
+    if not entry.received.size and request.content.is_eof():
+        entry.take(await request.read())
+
+
 def _wire_error(request: web.Request, error: Exception) -> ElasticsearchError | RouterError:
     """The error to answer with; what is no error of ours is a defect of ours."""
     if isinstance(error, ElasticsearchError | RouterError):
@@ -61,6 +111,24 @@ def _wire_error(request: web.Request, error: Exception) -> ElasticsearchError | 
         return IllegalArgument(reason="the request is nested too deeply")
     logger.error("%s %s failed", request.method, request.path, exc_info=error)
     return IllegalState(reason=f"esinfer failed with {type(error).__name__}; see its log")
+
+
+async def _authenticate(request: web.Request) -> None:
+    """Before anything else, with the body unread, but in the form that the caller asked for."""
+    try:
+        await authenticate(request)
+    except Unauthenticated:
+        with suppress(ElasticsearchError):
+            request[SHAPE] = _bodiless_shape(request)
+        raise
+
+
+def _bodiless_shape(request: web.Request) -> Shape:
+    check_escapes(request.raw_path)
+    path, _, query = request.raw_path.partition("#")[0].partition("?")
+    parameters = Parameters(path, query)
+    accept, form = request.headers.get(hdrs.ACCEPT), parameters.text("format")
+    return _shape(parameters, media.negotiate(accept, None, form, has_body=False))
 
 
 async def _prepare(request: web.Request) -> None:
@@ -145,10 +213,14 @@ async def sign(request: web.Request, response: web.StreamResponse) -> None:
 async def expect(request: web.Request) -> web.StreamResponse | None:
     """Answer an ``Expect`` header: go on for ``100-continue``, 417 for anything else.
 
-    A body that will be refused for its size is not asked for.
+    A body that will be refused for its size or its sender is not asked for.
     """
     if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
         if (request.content_length or 0) > request.app[MAX_CONTENT_LENGTH]:
+            return None
+        try:
+            await authenticate(request)
+        except Unauthenticated:
             return None
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0  # or aiohttp takes the answer for begun

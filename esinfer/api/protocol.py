@@ -16,12 +16,21 @@ from typing import Any
 import orjson
 from aiohttp import http_exceptions, web
 
+from esinfer.api.naming import behind_prefix
 from esinfer.api.responses import PRODUCT, error_body
-from esinfer.connection import BareResponse, Connection, Runner
+from esinfer.connection import (
+    BareResponse,
+    Connection,
+    RequestTooSlow,
+    Runner,
+    TooManyConnections,
+)
 from esinfer.errors import (
     ElasticsearchError,
     IllegalState,
     MalformedHttp,
+    NoConnectionLeft,
+    SlowRequest,
     TooLongHttpHeader,
     TooLongHttpLine,
 )
@@ -69,6 +78,10 @@ class Protocol(Connection):
 def _error(status: int, exc: BaseException | None) -> ElasticsearchError:
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return IllegalState(reason="esinfer failed; see its log")
+    if isinstance(exc, TooManyConnections):
+        return NoConnectionLeft()
+    if isinstance(exc, RequestTooSlow):
+        return SlowRequest()
     if isinstance(exc, http_exceptions.LineTooLong):
         _line, limit, *_ = exc.args  # what was too long shows only in the limit it broke
         return (TooLongHttpLine if limit == MAX_LINE else TooLongHttpHeader)(limit=limit)
@@ -77,4 +90,11 @@ def _error(status: int, exc: BaseException | None) -> ElasticsearchError:
 
 def make_runner(app: web.Application, **options: Any) -> Runner:
     """A runner for the server's app; request bodies come as sent, unpacking is ours."""
-    return Runner(app, Protocol, max_line_size=MAX_LINE, max_field_size=MAX_HEADER, **options)
+    return Runner(
+        app,
+        Protocol,
+        wrap=behind_prefix,
+        max_line_size=MAX_LINE,
+        max_field_size=MAX_HEADER,
+        **options,
+    )

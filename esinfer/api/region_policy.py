@@ -6,17 +6,19 @@ Source: rest.md sections 7.5 and 9.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from aiohttp import web
 from marshmallow import post_load
 
-from esinfer.api import body
+from esinfer.api import answers, body
 from esinfer.api.endpoints import reject_body
-from esinfer.api.keys import REGION_POLICY
+from esinfer.api.keys import NAMESPACE
 from esinfer.api.middleware import PARAMETERS
+from esinfer.api.operation import BOOLEAN, Parameter, documented
 from esinfer.api.responses import respond_json
 from esinfer.errors import ActionRequestValidation, IllegalArgument, ParseException
+from esinfer.json_schema import Json, record
 from esinfer.nested_parser import ObjectField, ObjectsField
 from esinfer.object_parser import ObjectParser, StringsField, TextField
 from esinfer.region_policy import CspRegion, RegionPolicy
@@ -37,9 +39,12 @@ _ALLOWED = ("allowed_regions", "allowed_geos")
 class RegionPolicyParser(ObjectParser):
     parser_name = "region_policy"
 
-    allowed_geos = StringsField()
-    allowed_regions = ObjectsField(_CSP_REGION)
+    allowed_geos = StringsField(metadata={"minItems": 1})
+    allowed_regions = ObjectsField(_CSP_REGION, metadata={"minItems": 1})
     fallback_region = ObjectField(_CSP_REGION)
+
+    def json_schema(self) -> Json:
+        return {**super().json_schema(), "not": {"required": list(_ALLOWED)}}
 
     @post_load(pass_original=True)
     def _reject_both_lists(
@@ -55,6 +60,10 @@ class RegionPolicyParser(ObjectParser):
 
 class PutRegionPolicyParser(ObjectParser):
     parser_name = "put_region_policy_request"
+    examples: ClassVar = {
+        "areas": {"region_policy": {"allowed_geos": ["eu"]}},
+        "regions": {"region_policy": {"allowed_regions": [{"csp": "aws", "region": "us-east-1"}]}},
+    }
 
     region_policy = ObjectField(RegionPolicyParser(), required=True)
 
@@ -81,6 +90,18 @@ def _problems(policy: RegionPolicy) -> Iterator[str]:
             yield f"[region_policy.{name}] must not be empty"
 
 
+_STORED = record(
+    {"region_policy": RegionPolicyParser(), "created_at": answers.TEXT},
+    {"updated_at": answers.TEXT},
+)
+
+
+@documented(
+    "Set the region policy",
+    parameters=[Parameter(name="force", description="Without effect.", schema=BOOLEAN)],
+    bodies=[_PUT_REGION_POLICY],
+    answer=_STORED,
+)
 async def put(request: web.Request) -> web.StreamResponse:
     """``PUT /_inference/_region_policy?force``.
 
@@ -96,19 +117,21 @@ async def put(request: web.Request) -> web.StreamResponse:
     problems = list(_problems(policy))
     if problems:
         raise ActionRequestValidation(problems)
-    stored = await request.app[REGION_POLICY].put(policy)
+    stored = await request[NAMESPACE].region_policy.put(policy)
     return await respond_json(request, stored.to_wire())
 
 
+@documented("Show the region policy", answer=_STORED, errors=[404])
 async def get(request: web.Request) -> web.StreamResponse:
     """``GET /_inference/_region_policy``."""
     reject_body(request)
-    stored = await request.app[REGION_POLICY].get()
+    stored = await request[NAMESPACE].region_policy.get()
     return await respond_json(request, stored.to_wire())
 
 
+@documented("Delete the region policy", answer=answers.ACKNOWLEDGED, errors=[404])
 async def delete(request: web.Request) -> web.StreamResponse:
     """``DELETE /_inference/_region_policy``."""
     reject_body(request)
-    await request.app[REGION_POLICY].delete()
+    await request[NAMESPACE].region_policy.delete()
     return await respond_json(request, {"acknowledged": True})

@@ -10,11 +10,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from esinfer.api.body import Body
 from esinfer.errors import ActionRequestValidation, IllegalArgument
 from esinfer.json_reader import Token, token_of
+from esinfer.json_schema import REFERENCE, Json, any_of, array
 from esinfer.nested_parser import (
     OBJECT_OR_STRING,
     ConstructingParser,
@@ -79,10 +80,16 @@ class DataTypeField(TextField):
     def read(self, value: str) -> DataType:
         return _member(DataType, "type", value)
 
+    def json_schema(self) -> Json:
+        return {"enum": [*map(str, DataType)]}
+
 
 class DataFormatField(TextField):
     def read(self, value: str) -> DataFormat:
         return _member(DataFormat, "format", value)
+
+    def json_schema(self) -> Json:
+        return {"enum": [*map(str, DataFormat)]}
 
 
 class ContentParser(ConstructingParser):
@@ -139,11 +146,20 @@ def _read_content(
     return content
 
 
+def _content_schema(types: Sequence[DataType], **text: object) -> Json:
+    """A text, or an object of one of the types."""
+    content = {REFERENCE: _CONTENT, "properties": {"type": {"enum": [*map(str, types)]}}}
+    return any_of({"type": "string", **text}, content)
+
+
 class QueryField(DeepField[Content]):
     tokens = OBJECT_OR_STRING
 
     def read(self, value: str | dict[str, object]) -> Content:
         return _read_content(value, self.name, _QUERY_TYPES)
+
+    def json_schema(self) -> Json:
+        return _content_schema(_QUERY_TYPES, minLength=1)
 
 
 class InputField(DeepField[tuple[Content, ...]]):
@@ -159,16 +175,28 @@ class InputField(DeepField[tuple[Content, ...]]):
             for index, item in enumerate(value)
         )
 
+    def json_schema(self) -> Json:
+        one = _content_schema(_INPUT_TYPES)
+        return any_of(one, array(one, minItems=1))
+
 
 class RerankParser(ObjectParser):
     """``task_settings`` are taken and ignored: the endpoint's own count."""
 
     parser_name = "RerankRequest"
+    examples: ClassVar = {
+        "rerank": {
+            "query": "a lazy dog",
+            "input": ["a quick fox", "the dog is lazy today", "birds sing"],
+            "top_n": 2,
+            "return_documents": True,
+        }
+    }
 
-    input = InputField(required=True)
-    query = QueryField(required=True)
-    top_n = IntegerField()
-    return_documents = BooleanField()
+    input = InputField(required=True, metadata={"description": "The documents to put in order."})
+    query = QueryField(required=True, metadata={"description": "What the documents answer."})
+    top_n = IntegerField(metadata={"minimum": 1, "description": "How many documents to return."})
+    return_documents = BooleanField(metadata={"description": "Whether to return the texts too."})
     task_settings = MapField()
 
 

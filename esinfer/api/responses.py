@@ -78,14 +78,14 @@ def respond_as(request: web.Request, body: bytes, content_type: str) -> web.Resp
 
 async def respond_json(request: web.Request, body: object) -> web.Response:
     """A success from plain values."""
-    return await respond(request, _dump(body))
+    return await respond(request, dump(body))
 
 
 async def respond_pretty(request: web.Request, body: object) -> web.Response:
     """A success that is pretty unless the caller said otherwise."""
     shape = request[SHAPE]
     pretty = True if shape.pretty is None else shape.pretty
-    return await respond(request, _dump(body), shape=replace(shape, pretty=pretty))
+    return await respond(request, dump(body), shape=replace(shape, pretty=pretty))
 
 
 _YAML_COST = 10
@@ -129,8 +129,8 @@ async def respond_error(
 def shape_error(error: ElasticsearchError | RouterError, shape: Shape) -> bytes:
     """The body of an error in the one of its forms that the request calls for."""
     if shape.is_chat and isinstance(error, ElasticsearchError):
-        return _dump(chat_error_body(error))
-    return _dump(error_body(error, trace=shape.error_trace))
+        return dump(chat_error_body(error))
+    return dump(error_body(error, trace=shape.error_trace))
 
 
 def chat_error_body(error: ElasticsearchError) -> dict[str, Any]:
@@ -140,7 +140,7 @@ def chat_error_body(error: ElasticsearchError) -> dict[str, Any]:
     return {"error": {name: value for name, value in body.items() if value is not None}}
 
 
-def _dump(body: object) -> bytes:
+def dump(body: object) -> bytes:
     """Compact JSON, whatever bytes of a request it quotes."""
     try:
         return orjson.dumps(body)

@@ -4,30 +4,39 @@ Where an explicit path lacks a method that a wildcard has, the wildcard
 answers: ``PUT /_inference/_services`` creates an endpoint of that name (and
 is refused for it). aiohttp's router looks explicit paths up first and goes on
 to the next resource when the method is missing, which gives just that.
+A handler says by ``documented`` what its operation is for; a test fails for a
+route without.
 Trailing slashes do not matter. Source: rest.md section 1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from functools import lru_cache
 
+import orjson
 from aiohttp import web
 
 from esinfer.api import (
     admin,
     chunks,
+    clock,
     cluster,
     endpoints,
     health,
     inference,
+    journal,
     metrics,
+    namespaces,
     region_policy,
     services,
+    similarities,
+    stubs,
     upstreams,
 )
+from esinfer.api.keys import DOCUMENT
 from esinfer.api.middleware import ANY_SLASHES, expect
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+from esinfer.api.operation import Handler
 
 _ID = "{inference_id:[^/]+}"
 _NAME = "{name:[^/]+}"
@@ -49,8 +58,18 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/_esinfer/health", health.live),
     ("GET", "/_esinfer/ready", health.ready),
     ("GET", "/_esinfer/metrics", metrics.metrics),
+    ("GET", "/_esinfer/openapi.json", admin.openapi),
     ("POST", "/_esinfer/chunk", chunks.chunk),
     ("POST", f"/_esinfer/inference/{_TYPED}/chunked", chunks.infer_chunks),
+    ("POST", "/_esinfer/reset", namespaces.reset),
+    ("GET", "/_esinfer/namespaces", namespaces.get_all),
+    ("DELETE", "/_esinfer/namespaces", namespaces.delete_all),
+    ("DELETE", f"/_esinfer/namespaces/{_NAME}", namespaces.delete),
+    ("GET", "/_esinfer/clock", clock.get),
+    ("POST", "/_esinfer/clock", clock.post),
+    ("GET", "/_esinfer/journal", journal.get_all),
+    ("DELETE", "/_esinfer/journal", journal.clear),
+    ("GET", "/_esinfer/journal/{sequence:[^/]+}", journal.get),
     ("GET", "/_esinfer/upstreams", upstreams.get_all),
     ("DELETE", "/_esinfer/upstreams", upstreams.delete_all),
     ("GET", f"/_esinfer/upstreams/{_NAME}", upstreams.get),
@@ -58,6 +77,16 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("DELETE", f"/_esinfer/upstreams/{_NAME}", upstreams.delete),
     ("GET", f"/_esinfer/upstreams/{_NAME}/log", upstreams.get_log),
     ("DELETE", f"/_esinfer/upstreams/{_NAME}/log", upstreams.clear_log),
+    ("GET", "/_esinfer/similarities", similarities.get),
+    ("PUT", "/_esinfer/similarities", similarities.put),
+    ("POST", "/_esinfer/similarities", similarities.post),
+    ("DELETE", "/_esinfer/similarities", similarities.delete),
+    ("GET", "/_esinfer/stubs", stubs.get_all),
+    ("POST", "/_esinfer/stubs", stubs.post),
+    ("DELETE", "/_esinfer/stubs", stubs.delete_all),
+    ("GET", f"/_esinfer/stubs/{_NAME}", stubs.get),
+    ("PUT", f"/_esinfer/stubs/{_NAME}", stubs.put),
+    ("DELETE", f"/_esinfer/stubs/{_NAME}", stubs.delete),
     ("GET", "/_inference", endpoints.get_all),
     ("GET", "/_inference/_all", endpoints.get_all),
     ("GET", "/_inference/_services", services.catalogue),
@@ -91,9 +120,22 @@ def add_routes(app: web.Application) -> None:
     Paths without parts to fill in are looked up whole, with a slash at the
     end or without; the others take any number of slashes.
     """
+    app[DOCUMENT] = _document(app)
     for method, path, handler in ROUTES:
         for pattern in _patterns(path):
             app.router.add_route(method, pattern, handler, expect_handler=expect)
+
+
+def _document(app: web.Application) -> Callable[[], bytes]:
+    """Makes the OpenAPI document, once."""
+
+    @lru_cache(maxsize=1)
+    def make() -> bytes:
+        from esinfer.api.openapi import make_document  # noqa: PLC0415 - not at start-up
+
+        return orjson.dumps(make_document(ROUTES, app))
+
+    return make
 
 
 def _patterns(path: str) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ Inference bodies are read as ObjectParser reads them, the bodies of PUT and
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NoReturn, cast
+from typing import Any, ClassVar, NoReturn, cast
 
 from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, missing, post_load
 
@@ -23,6 +23,7 @@ from esinfer.errors import (
     UnparsableSection,
     UnparsableTaskType,
 )
+from esinfer.json_schema import Json
 from esinfer.lifecycle import Change, Configuration
 from esinfer.object_parser import MapField, ObjectParser, StringsField, TextField
 from esinfer.tasks import (
@@ -47,6 +48,13 @@ class InputTypeField(TextField):
             raise IllegalArgument(reason=f"Unrecognized input_type [{input_type}]")
         return input_type
 
+    def json_schema(self) -> Json:
+        return {"enum": [str(each) for each in InputType if each not in INTERNAL_INPUT_TYPES]}
+
+
+INPUT = {"required": True, "minItems": 1, "description": "A text, or several."}
+"""Metadata of ``input``: Elasticsearch misses it only after it has read the body."""
+
 
 class InferenceParser(ObjectParser):
     """The body of text_embedding, sparse_embedding and completion.
@@ -55,9 +63,13 @@ class InferenceParser(ObjectParser):
     """
 
     parser_name = "cluster:internal/xpack/inference"
+    examples: ClassVar = {
+        "text_embedding": {"input": ["The quick brown fox", "jumps over the lazy dog"]},
+        "completion": {"input": "Say hello"},
+    }
 
-    input = StringsField()
-    input_type = InputTypeField()
+    input = StringsField(metadata=INPUT)
+    input_type = InputTypeField(metadata={"description": "What the input is for."})
     task_settings = MapField()
     timeout = TextField()
 
@@ -111,6 +123,12 @@ class CastField(fields.Field[Any]):
             raise ValidationError([cause])
         return value
 
+    def json_schema(self) -> Json:
+        return {"type": [_JSON_TYPES[self._kind], "null"]}
+
+
+_JSON_TYPES: Mapping[type, str] = {str: "string", dict: "object"}
+
 
 class ConfigurationSchema(Schema):
     """The top level of a PUT. What is wrong comes up when the create asks for it."""
@@ -147,6 +165,9 @@ class ChangedTaskTypeField(fields.Field[TaskType | None]):
         except UnknownTaskType as unknown:
             raise ValidationError([unknown]) from unknown
 
+    def json_schema(self) -> Json:
+        return {"enum": [*map(str, TaskType), None]}
+
 
 class ChangedSectionField(fields.Field[Mapping[str, object]]):
     def _deserialize(self, value: object, *_: object, **__: object) -> Mapping[str, object]:
@@ -157,6 +178,9 @@ class ChangedSectionField(fields.Field[Mapping[str, object]]):
 
     def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         return super().deserialize(missing if value is None else value, *args, **kwargs)
+
+    def json_schema(self) -> Json:
+        return {"type": ["object", "null"]}
 
 
 class ChangeSchema(Schema):

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from esinfer.api.answers import SERVICES
 from esinfer.api.endpoints import reject_body
 from esinfer.api.keys import REGISTRY
+from esinfer.api.operation import documented
 from esinfer.api.responses import respond_json
 from esinfer.services.base import Service
 from esinfer.tasks import TaskType
 
 
+@documented("List the services and their settings", answer=SERVICES)
 async def catalogue(request: web.Request) -> web.StreamResponse:
     """``GET /_inference/_services[/{task_type}]``."""
     task_type = TaskType.parse(request.match_info.get("task_type", TaskType.ANY))

@@ -14,9 +14,11 @@ from contextlib import aclosing, suppress
 
 from aiohttp import HttpVersion11, hdrs, web
 
+from esinfer.api.keys import NAMESPACE
 from esinfer.api.protocol import Protocol
 from esinfer.api.responses import EVENT_FORM, EVENT_STREAM, SHAPE, shape_error
 from esinfer.errors import ElasticsearchError, IllegalState, RequestTimedOut
+from esinfer.journal import CURRENT
 
 logger = logging.getLogger(__name__)
 
@@ -30,12 +32,16 @@ async def send_events(
     response = web.StreamResponse(headers={hdrs.CONTENT_TYPE: EVENT_STREAM})
     if request.version < HttpVersion11:
         response.force_close()  # or an old client waits for an end that it is not shown
+    clock, entry = request[NAMESPACE].clock, CURRENT.get()
     with suppress(ConnectionError):  # the client is gone, there is nobody to tell
         async with aclosing(_framed(request, batches)) as framed:
             async for events in framed:
                 if not response.prepared:
                     await response.prepare(request)
-                await response.write(events)
+                if entry is not None:
+                    entry.answer(response.status, response.headers, events)
+                with clock.outside():
+                    await response.write(events)
         await response.write_eof()
     return response
 

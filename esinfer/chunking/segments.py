@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 _ROOT: Final = ""
 """The root locale."""
 _BLOCK: Final = 8192
-"""So many segments are taken in one go: numpy holds the interpreter's lock meanwhile."""
+"""So many segments are taken in one go: the interpreter's lock is held meanwhile.
+
+ICU holds it as well for a run that it looks up in a dictionary: 0.4 s for five million
+Han characters without any break.
+"""
 
 
 def sentence_boundaries(text: str) -> Offsets:
@@ -60,7 +64,7 @@ class Words:
         ends = _boundaries(WordBreaker(text, _ROOT))
         if not text.isascii():
             ends = _join_sound_marks(text, _split_thai(text, ends))
-        return cls(ends, np.cumsum(word_flags(text, codes, ends), dtype=np.int32))
+        return cls(ends, np.cumsum(word_flags(codes, ends), dtype=np.int32))
 
     @property
     def word_ends(self) -> Offsets:

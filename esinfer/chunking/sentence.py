@@ -13,20 +13,17 @@ _MOST_OVERLAP = 20
 """Words that a chunk repeats at most when the sentence before does not fit whole."""
 
 
-def sentences(text: str, size: int, *, overlap: bool, words: Words | None = None) -> list[Span]:
-    """The chunks of a text, by code points; with ``overlap`` each repeats one sentence.
-
-    ``words`` are those of the text, where the caller has them.
-    """
-    return _Packer(text, words or Words.of(text), size, overlap=overlap).pack()
+def sentences(text: str, size: int, *, overlap: bool) -> list[Span]:
+    """The chunks of a text, by code points; with ``overlap`` each repeats one sentence."""
+    return _Packer(text, size, overlap=overlap).pack()
 
 
 class _Packer:
     """Fills chunk after chunk; a run of sentences that fits is taken in one step."""
 
-    def __init__(self, text: str, words: Words, size: int, *, overlap: bool) -> None:
+    def __init__(self, text: str, size: int, *, overlap: bool) -> None:
         self._text = text
-        self._words = words
+        self._words = Words.of(text)
         self._size = size
         self._overlap = overlap
         self._chunks: list[Span] = []
@@ -55,8 +52,8 @@ class _Packer:
             self._previous = int(starts[last]), int(counts[last])
             self._end = int(ends[last])
             index = last + 1
-        if self._count > 0 or not self._chunks:
-            self._chunks.append((self._start, len(self._text)))
+        # What is left has words, or is all there is: a chunk only begins with a sentence of some.
+        self._chunks.append((self._start, len(self._text)))
         return self._chunks
 
     def _begin(self, count: int, end: int) -> None:

@@ -24,6 +24,7 @@ from marshmallow import (
 
 from esinfer.errors import IllegalArgument, NullPointer, ValidationFailed
 from esinfer.java import double, hash_map_order, text
+from esinfer.json_schema import Json, Named, any_of, const
 from esinfer.map_fields import Integer, MapSchema, PositiveInteger, Setting, wrong_type
 
 # -- values -----------------------------------------------------------------
@@ -100,6 +101,7 @@ class SeparatorGroup(Enum):
 # -- fields -----------------------------------------------------------------
 
 _INVALID = "[chunking_settings] Invalid value"
+_MOST_SEPARATORS = 50
 _TRIMMED = "".join(map(chr, range(0x21)))
 """What Java's ``String.trim`` takes off."""
 
@@ -120,6 +122,9 @@ class GroupName(Setting):
             raise ValidationError(f"{_INVALID} [{name}] received. [{self.name}] {choice}")
         return group
 
+    def json_schema(self) -> Json:
+        return {"enum": [*map(str.lower, SeparatorGroup.__members__), None]}
+
 
 class Strings(Setting):
     """A list of strings; each member that is none is a problem of its own."""
@@ -135,11 +140,23 @@ class Strings(Setting):
             raise ValidationError([wrong_type(self.name, item, "String") for item in strangers])
         return tuple(members)
 
+    def json_schema(self) -> Json:
+        bounds = {"minItems": 1, "maxItems": _MOST_SEPARATORS}
+        return {**super().json_schema(), "items": {"type": "string"}, **bounds}
+
     def _serialize(self, value: Any, *_args: object, **_kwargs: object) -> list[str]:
         return list(value)
 
 
 # -- schemas ----------------------------------------------------------------
+
+
+class StrategyName(fields.Raw):
+    """The name by which the schema was chosen."""
+
+    def json_schema(self) -> Json:
+        parent = self.parent
+        return const(parent.settings.strategy) if isinstance(parent, StrategySchema) else {}
 
 
 class StrategySchema(MapSchema):
@@ -152,7 +169,7 @@ class StrategySchema(MapSchema):
     scope = "chunking_settings"
     label: ClassVar[str]
     settings: ClassVar[type[ChunkingSettings]]
-    strategy = fields.Raw()
+    strategy = StrategyName(required=True)
 
     @post_load
     def build(self, values: dict[str, Any], **_options: object) -> ChunkingSettings:
@@ -219,8 +236,8 @@ class RecursiveSchema(StrategySchema):
             problem = "Recursive chunking settings can not have both separators and separator_set"
         elif count == 0:
             problem = "Recursive chunking settings can not have an empty list of separators"
-        elif count > 50:
-            problem = f"separators list size [{count}] must not exceed [50]"
+        elif count > _MOST_SEPARATORS:
+            problem = f"separators list size [{count}] must not exceed [{_MOST_SEPARATORS}]"
         else:
             return
         raise ValidationError(problem, "separators")
@@ -230,6 +247,11 @@ class RecursiveSchema(StrategySchema):
         group = values.pop("separator_group", SeparatorGroup.PLAINTEXT)
         settings: ChunkingSettings = super().build({"separators": group.value, **values})
         return settings
+
+    def json_schema(self) -> Json:
+        both = {"separators": {"type": "array"}, "separator_group": {"type": "string"}}
+        clash = {"properties": both, "required": list(both)}
+        return {**super().json_schema(), "not": clash}
 
 
 class NoneSchema(StrategySchema):
@@ -246,6 +268,18 @@ _SCHEMAS: Mapping[str, StrategySchema] = {
     for schema in (WordSchema(), SentenceSchema(), RecursiveSchema(), NoneSchema())
 }
 
+
+JSON_SCHEMA = Named(
+    "ChunkingSettings",
+    any_of(
+        {"type": "object", "maxProperties": 0},
+        *(
+            Named(f"{name.capitalize()}Chunking", schema.json_schema())
+            for name, schema in _SCHEMAS.items()
+        ),
+    ),
+)
+"""What ``load`` takes; an overlap's bound depends on the size and cannot be said."""
 
 # -- loading ----------------------------------------------------------------
 

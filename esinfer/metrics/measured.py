@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from time import perf_counter
 
+from esinfer.clock import Clock
 from esinfer.endpoints import RateLimitGroup
 from esinfer.errors import (
     ConnectError,
@@ -92,8 +93,8 @@ class MeasuredTransport:
 class MeasuredLimits(RateLimits):
     """Rate limits whose waits are measured."""
 
-    def __init__(self, *, queue_capacity: int, meters: Meters | None) -> None:
-        super().__init__(queue_capacity=queue_capacity)
+    def __init__(self, *, queue_capacity: int, clock: Clock, meters: Meters | None) -> None:
+        super().__init__(queue_capacity=queue_capacity, clock=clock)
         self._meters = meters
 
     async def acquire(self, group: RateLimitGroup, inference_id: str) -> None:

@@ -23,6 +23,7 @@ from esinfer.errors import (
     UnknownEmbeddingSize,
     ValidationFailed,
 )
+from esinfer.json_schema import Json
 from esinfer.map_fields import Boolean, PositiveInteger
 from esinfer.object_parser import TextField
 from esinfer.rerank import RerankRequest, RerankResult
@@ -100,6 +101,9 @@ class ChatSettings(ServiceSettings):
         return ("model_id", "url", "rate_limit")
 
 
+_MAX_INPUT_TOKENS = {"description": "Inputs are cut to three characters for each of these."}
+
+
 class SimilarityField(TextField):
     def read(self, value: str) -> str:
         name = value.strip().lower()
@@ -109,18 +113,23 @@ class SimilarityField(TextField):
             )
         return name
 
+    def json_schema(self) -> Json:
+        return {"enum": list(SIMILARITIES)}
+
 
 class EmbeddingSettingsParser(ServiceSettingsParser):
     make = EmbeddingSettings
     default_rate_limit = DEFAULT_RATE_LIMIT
-    similarity = SimilarityField()
-    dimensions = PositiveIntegerField()
-    max_input_tokens = PositiveIntegerField()
+    similarity = SimilarityField(metadata={"description": "How vectors are compared."})
+    dimensions = PositiveIntegerField(
+        metadata={"description": "Measured; what is given counts not."}
+    )
+    max_input_tokens = PositiveIntegerField(metadata=_MAX_INPUT_TOKENS)
 
 
 class EmbeddingUpdateParser(UpdateParser):
     default_rate_limit = DEFAULT_RATE_LIMIT
-    max_input_tokens = PositiveIntegerField()
+    max_input_tokens = PositiveIntegerField(metadata=_MAX_INPUT_TOKENS)
 
 
 class SparseSettingsParser(ServiceSettingsParser):

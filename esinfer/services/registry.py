@@ -20,6 +20,11 @@ class ServiceRegistry:
     def __init__(self, services: Mapping[str, Service] = SERVICES) -> None:
         self._services = services
 
+    @property
+    def services(self) -> list[Service]:
+        """All services, the hidden ones too."""
+        return list(self._services.values())
+
     def service(self, name: str) -> Service:
         if name not in self._services:
             raise UnknownService(service=name)

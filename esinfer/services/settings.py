@@ -13,6 +13,7 @@ from marshmallow import EXCLUDE, ValidationError, post_load
 
 from esinfer.endpoints import RateLimit, Secret, SecretSettings, ServiceSettings
 from esinfer.errors import ElasticsearchError, IllegalArgument, ValidationFailed
+from esinfer.json_schema import Json, any_of
 from esinfer.map_fields import MapSchema
 from esinfer.object_parser import (
     IntegerField,
@@ -41,10 +42,14 @@ class PositiveIntegerField(IntegerField):
             )
         return number
 
+    @property
+    def bounds(self) -> tuple[int, int]:
+        return 1, super().bounds[1]
+
 
 class _RateLimitParser(ObjectParser):
     parser_name = "rate_limit"
-    requests_per_minute = LongField()
+    requests_per_minute = LongField(metadata={"minimum": 1})
 
 
 class RateLimitField(NestedField[RateLimit | None]):
@@ -75,10 +80,11 @@ class ServiceSettingsParser(ObjectParser):
     default_rate_limit: ClassVar[RateLimit]
     names_url_field: ClassVar[bool] = True
 
-    url = TextField(required=True, metadata=_URL | {"type": "str"})
+    url = TextField(required=True, metadata=_URL | {"type": "str", "minLength": 1})
     # Only its JSON type is looked at here; load_secrets reads it.
     api_key = TextField(
-        metadata=_API_KEY | {"type": "str", "required": True, "sensitive": True, "updatable": True}
+        metadata=_API_KEY
+        | {"type": "str", "required": True, "sensitive": True, "updatable": True, "minLength": 1}
     )
     rate_limit = RateLimitField(
         metadata=_RATE_LIMIT | {"type": "int", "name": "rate_limit.requests_per_minute"}
@@ -114,10 +120,10 @@ class ServiceSettingsParser(ObjectParser):
         raise IllegalArgument(reason=unparsable)
 
     def configurations(self) -> Iterator[tuple[str, dict[str, object]]]:
-        """Name and description of each setting that describes itself."""
+        """Name and description of each setting that has a label."""
         for name, declared in self.fields.items():
             about = declared.metadata
-            if about:
+            if "label" in about:
                 yield (
                     str(about.get("name", name)),
                     {
@@ -149,6 +155,9 @@ class ResettableRateLimitField(RateLimitField):
             return RESET
         return super().deserialize(value, attr, data, **kwargs)
 
+    def json_schema(self) -> Json:
+        return any_of(self.parser, {"type": "null"})
+
 
 RESET = object()
 """Loaded by an update for a setting that goes back to its default."""
@@ -160,7 +169,7 @@ class UpdateParser(ObjectParser):
     parser_name = "service_settings"
     default_rate_limit: ClassVar[RateLimit]
 
-    api_key = TextField()
+    api_key = TextField(metadata={"sensitive": True, "minLength": 1})
     rate_limit = ResettableRateLimitField()
 
     @post_load
@@ -226,6 +235,10 @@ class TaskSettingsSchema(MapSchema):
     def unknown_in(self, section: Mapping[str, object]) -> dict[str, object]:
         """The settings that nobody reads."""
         return {name: value for name, value in section.items() if name not in self.fields}
+
+    def json_schema(self) -> Json:
+        """What is accepted; the caller refuses what is unknown."""
+        return {**super().json_schema(), "additionalProperties": False}
 
 
 NO_TASK_SETTINGS = TaskSettingsSchema()

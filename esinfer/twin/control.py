@@ -8,21 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, Final, cast
+from dataclasses import replace
+from typing import Any, ClassVar, Final, cast
 
 from esinfer.errors import IllegalArgument, ResourceNotFound
-from esinfer.json_reader import token_of
-from esinfer.nested_parser import OBJECT_ARRAY, DeepField, StoppedReading, parse_object
-from esinfer.object_parser import (
-    Nested,
-    ObjectParser,
-    Problem,
-    Text,
-)
-from esinfer.similar import did_you_mean
+from esinfer.json_schema import Json, any_of, array
+from esinfer.nested_parser import OBJECT_ARRAY, DeepField
+from esinfer.object_parser import ObjectParser, Text
 from esinfer.twin import fields
 from esinfer.twin.faults.fault import Fault
-from esinfer.twin.faults.kinds import NAMES, make_fault, parser_of
+from esinfer.twin.faults.kinds import describe_faults, read_fault
 from esinfer.twin.profiles import PROFILES, check_task
 from esinfer.twin.states import State, StateSettings
 from esinfer.twin.upstreams import (
@@ -52,42 +47,41 @@ class FaultsField(DeepField[tuple[Fault, ...]]):
 
     def read(self, value: object) -> tuple[Fault, ...]:
         if isinstance(value, dict):
-            return (_read_fault(value, ()),)
+            return (read_fault(value, ()),)
         items = cast("list[object]", value)
         if len(items) > _MOST_FAULTS:
             raise IllegalArgument(
                 reason=f"[{len(items)}] faults, expected [{_MOST_FAULTS}] at most"
             )
-        return tuple(_read_fault(item, (index,)) for index, item in enumerate(items))
+        return tuple(read_fault(item, (index,)) for index, item in enumerate(items))
 
-
-def _read_fault(value: object, steps: tuple[int, ...]) -> Fault:
-    if not isinstance(value, dict):
-        problem = Problem(f"Expected START_OBJECT but was: {token_of(value)}")
-        raise StoppedReading(Nested("fault", steps, problem), steps)
-    kind = value.get("kind")
-    if isinstance(kind, str) and kind not in NAMES:
-        hint = did_you_mean(kind, NAMES) or f"expected one of [{', '.join(NAMES)}]"
-        cause = IllegalArgument(reason=f"unknown kind of fault [{kind}], {hint}")
-        problem = Problem("failed to parse field [kind]", cause)
-        raise StoppedReading(Nested("fault", (*steps, "kind"), problem), (*steps, "kind"))
-    parser = parser_of(kind if isinstance(kind, str) else NAMES[0])
-    loaded = parse_object(parser, value, steps)
-    try:
-        return make_fault(loaded, value)
-    except IllegalArgument as cause:
-        raise StoppedReading(cause, steps, at_end=True) from cause
+    def json_schema(self) -> Json:
+        fault = describe_faults()
+        return any_of(array(fault, maxItems=_MOST_FAULTS), fault)
 
 
 class UpstreamParser(ObjectParser):
     parser_name = "upstream"
+    examples: ClassVar = {
+        "overloaded twice, and slow": {
+            "faults": [
+                {"kind": "overloaded", "times": 2},
+                {"kind": "latency", "delay": "50ms"},
+            ]
+        },
+        "another upstream, starting": {
+            "url": "https://*.example.com/*",
+            "state": "cold",
+            "ready_after": "10s",
+        },
+    }
 
     url = fields.TextField()
     profile = fields.ChoiceField(tuple(PROFILES))
     task = fields.TextField()
     model = fields.TextField()
     dimensions = fields.CountField(1, 4096)
-    api_key = fields.TextField()
+    api_key = fields.TextField(metadata={"sensitive": True})
     state = fields.ChoiceField(tuple(State))
     ready_after = fields.DurationField()
     ready_after_requests = fields.CountField(1, 1_000_000)
@@ -132,6 +126,11 @@ class Control:
         if name not in self._upstreams and self._upstreams.is_full:
             raise IllegalArgument(reason=f"There are [{MOST_UPSTREAMS}] upstreams already")
         return _to_wire(self._upstreams.put(name, settings))
+
+    def put_calm(self, name: str, settings: UpstreamSettings) -> dict[str, object]:
+        """The server of an upstream alone, as it is when it runs and lets everybody in."""
+        server = replace(settings.server, api_key=None)
+        return self.put(name, UpstreamSettings(url=settings.url, server=server))
 
     def _settings(self, loaded: dict[str, Any]) -> UpstreamSettings:
         given = dict(loaded)
@@ -194,6 +193,10 @@ class Control:
         upstream = self._find(name)
         secrets: Sequence[str] = [upstream.settings.server.api_key or ""]
         return {"exchanges": upstream.log.to_wire(secrets)}
+
+    def end(self) -> None:
+        """Wake up whoever waits, now and from now on."""
+        self._upstreams.pauses.end()
 
     def clear_log(self, name: str) -> None:
         """Forget what reached an upstream."""

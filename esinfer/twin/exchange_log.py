@@ -6,20 +6,14 @@ somebody reads.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from esinfer.masking import Kept, long_enough, shown_headers, shown_url
 from esinfer.twin.answers import TwinAnswer
 from esinfer.twin.received import Received
 
-_MASK: Final = "***"
-_SHORTEST_SECRET: Final = 8
-"""One so short that it may stand anywhere by chance is masked in headers only."""
-_SECRET_HEADERS: Final = frozenset(
-    {"authorization", "proxy-authorization", "cookie", "x-api-key", "api-key"}
-)
 _OVERHEAD: Final = 1024
 """Bytes that an entry takes beside its bodies, about."""
 
@@ -31,40 +25,6 @@ class LogLimits:
     entries: int = 1000
     body_size: int = 64 * 1024
     size: int = 64 * 1024 * 1024
-
-
-class _Kept:
-    """The beginning of a body, and how long it was."""
-
-    __slots__ = ("data", "limit", "size")
-
-    def __init__(self, limit: int) -> None:
-        self.data = b""
-        self.size = 0
-        self.limit = limit
-
-    def add(self, data: bytes) -> int:
-        """Take more; how many bytes were kept."""
-        self.size += len(data)
-        part = data[: self.limit - len(self.data)]
-        self.data += part
-        return len(part)
-
-    def to_wire(self, secrets: Sequence[str]) -> dict[str, object]:
-        text = self.data.decode("utf-8", "backslashreplace")
-        truncated = self.size > len(self.data)
-        shown = _without(text, secrets, cut=truncated)
-        return {"body": shown, "body_size": self.size, "truncated": truncated}
-
-
-def _without(text: str, secrets: Sequence[str], *, cut: bool = False) -> str:
-    """The text without secrets; where it was ``cut``, without what may be the beginning of one."""
-    for secret in secrets:
-        text = text.replace(secret, _MASK)
-        if cut:
-            begun = next((n for n in range(len(secret), 0, -1) if text.endswith(secret[:n])), 0)
-            text = text[: len(text) - begun]
-    return text
 
 
 class Entry:
@@ -79,6 +39,7 @@ class Entry:
         "ending",
         "faults",
         "sequence",
+        "stubs",
         "time",
     )
 
@@ -86,12 +47,13 @@ class Entry:
         self.sequence = sequence
         self.time = time
         self.faults: Sequence[str] = ()
+        self.stubs: Sequence[str] = ()
         self.answer: TwinAnswer | None = None
         self.ending: str | None = None
         self._log = log
         self._received = received
-        self._taken = _Kept(log.limits.body_size)
-        self._sent = _Kept(log.limits.body_size)
+        self._taken = Kept(log.limits.body_size)
+        self._sent = Kept(log.limits.body_size)
 
     def take(self) -> None:
         """Keep the request's body."""
@@ -109,7 +71,7 @@ class Entry:
     def to_wire(self, secrets: Iterable[str]) -> dict[str, object]:
         """The entry for whoever reads the log; ``secrets`` are those of the upstream."""
         received = self._received
-        hidden = [s for s in {received.bearer, *secrets} if len(s) >= _SHORTEST_SECRET]
+        hidden = long_enough([received.bearer, *secrets])
         caller = {"inference_id": received.inference_id, "task_type": received.task_type}
         return {
             "sequence": self.sequence,
@@ -117,11 +79,12 @@ class Entry:
             **{name: value for name, value in caller.items() if value is not None},
             "request": {
                 "method": received.request.method,
-                "url": _without(_USER.sub(rf"//{_MASK}@", received.url), hidden),
-                "headers": _shown(received.headers, hidden),
+                "url": shown_url(received.url, hidden),
+                "headers": shown_headers(received.headers, hidden),
                 **self._taken.to_wire(hidden),
             },
             "faults": list(self.faults),
+            **({"stubs": list(self.stubs)} if self.stubs else {}),
             "answer": self._answer_to_wire(hidden),
             "ending": self.ending,
         }
@@ -135,24 +98,9 @@ class Entry:
             headers["content-type"] = answer.content_type
         return {
             "status": answer.status,
-            "headers": _shown(headers, hidden),
+            "headers": shown_headers(headers, hidden),
             **self._sent.to_wire(hidden),
         }
-
-
-_USER: Final = re.compile(r"//[^/?#]*@")
-
-
-def _shown(headers: Mapping[str, str], hidden: Sequence[str]) -> dict[str, str]:
-    return {
-        name.lower(): _masked(value) if name.lower() in _SECRET_HEADERS else _without(value, hidden)
-        for name, value in headers.items()
-    }
-
-
-def _masked(credentials: str) -> str:
-    scheme, space, _ = credentials.partition(" ")
-    return f"{scheme} {_MASK}" if space else _MASK
 
 
 class ExchangeLog:

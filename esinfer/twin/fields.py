@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from esinfer.errors import IllegalArgument
 from esinfer.json_reader import Token
+from esinfer.json_schema import Json, number
 from esinfer.object_parser import (
     OBJECT,
     STRING,
@@ -22,7 +23,7 @@ from esinfer.object_parser import (
     WireField,
 )
 from esinfer.similar import did_you_mean
-from esinfer.units import parse_size, parse_time
+from esinfer.units import SIZE_PATTERN, TIME_PATTERN, parse_size, parse_time
 
 __all__ = [
     "AnyField",
@@ -37,6 +38,8 @@ __all__ = [
 ]
 
 ONE_HOUR = 3600.0
+FRAMING = ("connection", "content-length", "transfer-encoding")
+"""Headers that HTTP sets; the fault ``truncate`` lies about them."""
 
 
 class ChoiceField(WireField[str]):
@@ -55,6 +58,9 @@ class ChoiceField(WireField[str]):
         expected = hint or f"expected one of [{', '.join(self.choices)}]"
         raise IllegalArgument(reason=f"unknown value [{value}], {expected}")
 
+    def json_schema(self) -> Json:
+        return {"enum": [*map(str, self.choices)]}
+
 
 class CountField(IntegerField):
     """A whole number within bounds; an end of the range is in it."""
@@ -65,11 +71,15 @@ class CountField(IntegerField):
         self.high = high
 
     def read(self, value: float | str) -> int:
-        number = super().read(value)
-        if not self.low <= number <= self.high:
-            reason = f"Invalid value [{number}], expected one from [{self.low}] to [{self.high}]"
+        count = super().read(value)
+        if not self.low <= count <= self.high:
+            reason = f"Invalid value [{count}], expected one from [{self.low}] to [{self.high}]"
             raise IllegalArgument(reason=reason)
-        return number
+        return count
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        return self.low, self.high
 
 
 class RatioField(FloatField):
@@ -80,11 +90,14 @@ class RatioField(FloatField):
         self.high = high
 
     def read(self, value: float | str) -> float:
-        number = super().read(value)
-        if not 0 <= number <= self.high or math.isnan(number):
-            reason = f"Invalid value [{number}], expected one from [0] to [{self.high:g}]"
+        ratio = super().read(value)
+        if not 0 <= ratio <= self.high or math.isnan(ratio):
+            reason = f"Invalid value [{ratio}], expected one from [0] to [{self.high:g}]"
             raise IllegalArgument(reason=reason)
-        return number
+        return ratio
+
+    def json_schema(self) -> Json:
+        return number({"minimum": 0, "maximum": self.high}, r"\d+(?:\.\d*)?")
 
 
 class DurationField(WireField[float]):
@@ -100,6 +113,9 @@ class DurationField(WireField[float]):
         if seconds > ONE_HOUR:
             raise IllegalArgument(reason=f"Invalid time value [{value}], expected [1h] at most")
         return seconds
+
+    def json_schema(self) -> Json:
+        return {"type": "string", "pattern": TIME_PATTERN}
 
 
 class SizeField(WireField[int]):
@@ -117,6 +133,9 @@ class SizeField(WireField[int]):
             raise IllegalArgument(reason=f"Invalid size [{value}], expected [{self.most}] at most")
         return size
 
+    def json_schema(self) -> Json:
+        return {"type": "string", "pattern": SIZE_PATTERN}
+
 
 class AnyField(WireField[object]):
     """Any JSON value."""
@@ -125,6 +144,9 @@ class AnyField(WireField[object]):
 
     def read(self, value: object) -> object:
         return plain(value)
+
+    def json_schema(self) -> Json:
+        return {}
 
 
 class HeadersField(WireField[dict[str, str]]):
@@ -143,6 +165,9 @@ class HeadersField(WireField[dict[str, str]]):
             if not _is_token(name) or not isinstance(text, str) or not _is_line(text):
                 raise IllegalArgument(reason=f"Header [{name}] must have a text of one line")
         return {name: str(text) for name, text in value.items()}
+
+    def json_schema(self) -> Json:
+        return {**super().json_schema(), "additionalProperties": {"type": "string"}}
 
 
 _SEPARATORS = frozenset(' \t"(),/:;<=>?@[\\]{}')

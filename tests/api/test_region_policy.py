@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import gzip
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import web
 
-from esinfer.api.keys import REGION_POLICY
+from esinfer.api.keys import NAMESPACES
 from esinfer.app import make_app
 from esinfer.config import load
 from esinfer.region_policy import MemoryRegionPolicyStore, RegionPolicies, RegionPolicy
@@ -44,12 +44,10 @@ async def timed() -> AsyncIterator[Client]:
     start, step = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), timedelta(microseconds=1_001_400)
     moments = (start + n * step for n in count())
     app = make_app(load(None, {}, []))
-
-    async def set_clock(app: web.Application) -> None:
-        app[REGION_POLICY] = RegionPolicies(MemoryRegionPolicyStore(), lambda: next(moments))
-
-    app.on_startup.append(set_clock)
     async with run_app(app) as url, aiohttp.ClientSession() as session:
+        namespaces = app[NAMESPACES]
+        policies = RegionPolicies(MemoryRegionPolicyStore(), lambda: next(moments))
+        namespaces.default = replace(namespaces.default, region_policy=policies)
         yield Client(url, session)
 
 

@@ -16,6 +16,7 @@ import orjson
 import pytest
 from aiohttp import web
 
+from esinfer.api.keys import REGISTRY
 from esinfer.api.middleware import elasticsearch
 from esinfer.api.protocol import make_runner
 from esinfer.api.responses import EVENT_FORM, EventForm
@@ -1056,7 +1057,10 @@ async def test_streams_leave_nothing_behind(
 async def handled(handler: Callable[[web.Request], Any]) -> AsyncIterator[Client]:
     """A server that does nothing but what ``handler`` does."""
     app = web.Application(middlewares=[elasticsearch])
+    made = make_app(load(None, {}, []))
     app[EVENT_FORM] = EventForm()
+    app[REGISTRY] = made[REGISTRY]
+    app.cleanup_ctx.extend(made.cleanup_ctx)
     app.router.add_post("/{path:.*}", handler)
     async with run_app(app) as url, aiohttp.ClientSession() as session:
         yield Client(url, session)

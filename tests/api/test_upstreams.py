@@ -237,7 +237,7 @@ async def test_the_log_tells_all_but_the_key_and_can_be_cleared(mock: Client) ->
     await mock("PUT", "/_inference/text_embedding/id", body)
     reply = await mock("GET", f"{PATH}/default/log")
     (exchange,) = reply.json["exchanges"]
-    assert exchange.pop("time") > 0
+    assert exchange.pop("time") == 0
     assert exchange == {
         "sequence": 1,
         "inference_id": "id",

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, fields
 from typing import IO, Self
 
-_ADDRESS = re.compile(r"http://\S+")
+_ADDRESS = re.compile(r"https?://\S+")
 _PATIENCE = 15.0
 _VARIABLE = "ESINFER_SUITE_{}"
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from esinfer import errors
+from esinfer.clock import Clock
 from esinfer.endpoints import RateLimitGroup
 from esinfer.errors import QueueFull
 from esinfer.metrics.board import Board
@@ -58,7 +59,7 @@ def numbers(meters: Meters) -> dict[str, dict[tuple[str, ...], float]]:
 
 async def test_waits_are_counted_while_they_last_and_after() -> None:
     meters = Meters(Board().slots[0])
-    limits = MeasuredLimits(queue_capacity=1, meters=meters)
+    limits = MeasuredLimits(queue_capacity=1, clock=Clock(), meters=meters)
     group = RateLimitGroup(account="0123456789", requests_per_minute=1)
     label = ("01234567",)
     await limits.acquire(group, "id")

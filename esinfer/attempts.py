@@ -1,0 +1,171 @@
+"""The upstream attempts of one inference, as the journal notes and shows them.
+
+Bodies are kept as they went by; keys are taken out when somebody looks. Times
+are seconds of the namespace's clock.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+import orjson
+
+from esinfer.endpoints import InferenceEndpoint
+from esinfer.errors import ElasticsearchError
+from esinfer.masking import MASK, Kept, shown_headers, shown_url, without
+from esinfer.upstream import UpstreamRequest, UpstreamResponse
+
+UNRECORDED: Final = 0
+"""The limit of bodies of which nothing is kept."""
+
+
+class Attempt:
+    """One request to the upstream, and what came of it."""
+
+    __slots__ = ("answer", "delay", "duration", "error", "request", "sent", "shortened", "status")
+
+    def __init__(self, request: UpstreamRequest, limit: int) -> None:
+        self.request = (request.url, request.headers)
+        self.sent = Kept(limit)
+        self.sent.add(request.body)
+        self.status: int | None = None
+        self.answer = Kept(limit)
+        self.error: ElasticsearchError | None = None
+        self.duration: tuple[float, float | None] = (0.0, None)
+        self.delay: float | None = None
+        self.shortened = False
+
+    def to_wire(self, secrets: Sequence[str]) -> dict[str, object]:
+        """The attempt for whoever reads the journal."""
+        url, headers = self.request
+        shown: dict[str, object] = {
+            **times_to_wire(*self.duration),
+            "request": {
+                "url": shown_url(url, secrets),
+                "headers": shown_headers(headers, secrets),
+                **body_to_wire(self.sent, secrets),
+            },
+            "answer": None,
+        }
+        if self.status is not None:
+            shown["answer"] = {"status": self.status, **body_to_wire(self.answer, secrets)}
+        if self.error is not None:
+            reason = without(self.error.reason, secrets)
+            shown["error"] = {"type": self.error.type, "reason": reason}
+        if self.delay is not None:
+            shown["retry"] = {"delay": round_seconds(self.delay), "shortened": self.shortened}
+        return shown
+
+
+class Run:
+    """One inference: its wait for the rate limit, its attempts."""
+
+    __slots__ = ("_clock", "_limit", "attempts", "endpoint", "waited")
+
+    def __init__(self, endpoint: InferenceEndpoint, clock: Callable[[], float], limit: int) -> None:
+        self.endpoint = endpoint
+        self.waited = 0.0
+        self.attempts: list[Attempt] = []
+        self._clock = clock
+        self._limit = limit
+
+    @contextmanager
+    def queue(self) -> Iterator[None]:
+        """What happens inside is the wait for the rate limit."""
+        started = self._clock()
+        try:
+            yield
+        finally:
+            self.waited = self._clock() - started
+
+    def send(self, request: UpstreamRequest) -> UpstreamRequest:
+        """An attempt begins with this request."""
+        attempt = Attempt(request, self._limit)
+        attempt.duration = (self._clock(), None)
+        self.attempts.append(attempt)
+        return request
+
+    def receive(self, response: UpstreamResponse) -> UpstreamResponse:
+        """The attempt is answered."""
+        attempt = self.attempts[-1]
+        attempt.status = response.status
+        attempt.answer.add(response.body)
+        self._end(attempt)
+        return response
+
+    def receive_stream(self, status: int, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """The attempt's answer has begun; its chunks, noted as they pass."""
+        attempt = self.attempts[-1]
+        attempt.status = status
+        return chunks if self._limit == UNRECORDED else self._noted(attempt, chunks)
+
+    async def _noted(self, attempt: Attempt, chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+        try:
+            async for chunk in chunks:
+                attempt.answer.add(chunk)
+                yield chunk
+        finally:
+            self._end(attempt)
+
+    def fail(self, error: ElasticsearchError) -> None:
+        """The attempt, if one was begun, came to nothing."""
+        if self.attempts and self.attempts[-1].error is None:
+            self.attempts[-1].error = error
+            self._end(self.attempts[-1])
+
+    def retry(self, delay: float, *, shortened: bool) -> None:
+        """Another attempt follows after ``delay`` seconds, with shorter inputs or the same."""
+        if self.attempts:
+            self.attempts[-1].delay = delay
+            self.attempts[-1].shortened = shortened
+
+    def _end(self, attempt: Attempt) -> None:
+        started, ended = attempt.duration
+        if ended is None:
+            attempt.duration = (started, self._clock() - started)
+
+
+API_KEY: Final = re.compile(r"""(["']?api_key["']?\s*:\s*)(["']?)((?:\\.|[^"'\\\s,}])*)""")
+"""In JSON and in YAML, whole or broken off."""
+
+
+def body_to_wire(kept: Kept, secrets: Sequence[str]) -> dict[str, object]:
+    """The body as a JSON value where it is one; marked if it is not all there."""
+    if kept.is_cut:
+        text = API_KEY.sub(rf"\1\2{MASK}", kept.text(secrets))
+        return {"body": text, "body_size": kept.size, "truncated": True}
+    if not kept.data:
+        return {"body": None}
+    try:
+        return {"body": _masked(orjson.loads(kept.data), secrets)}
+    except orjson.JSONDecodeError:
+        return {"body": API_KEY.sub(rf"\1\2{MASK}", kept.text(secrets))}
+
+
+def _masked(value: object, secrets: Sequence[str]) -> object:
+    """A JSON value without secrets and without any member ``api_key``."""
+    if isinstance(value, str):
+        return without(value, secrets)
+    if isinstance(value, dict):
+        return {
+            without(name, secrets): MASK if name == "api_key" else _masked(member, secrets)
+            for name, member in value.items()
+        }
+    if isinstance(value, list) and not (value and isinstance(value[0], float)):
+        return [_masked(item, secrets) for item in value]
+    return value
+
+
+def times_to_wire(started: float, duration: float | None) -> dict[str, float | None]:
+    return {
+        "time": round_seconds(started),
+        "duration": None if duration is None else round_seconds(duration),
+    }
+
+
+def round_seconds(value: float) -> float:
+    """To the microsecond: below it are rounding errors only."""
+    return round(value, 6)

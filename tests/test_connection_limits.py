@@ -1,0 +1,252 @@
+"""What a server takes of its clients: time, headers, connections. Raw sockets, bounded in time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+from aiohttp import web
+
+from esinfer.api.protocol import make_runner
+from esinfer.app import make_app, make_twin
+from esinfer.config import load
+from esinfer.connection import ConnectionLimits, Runner
+from esinfer.twin import protocol as twin
+from tests.api.sockets import JSON, head, split
+from tests.conftest import StartServer, envelope
+
+SOON = 0.05
+"""The receive timeout of these tests, in seconds."""
+SLOW = b"the request did not come within the time that a client has to send one"
+TAKEN = b"there are too many connections, see the setting [server] max_connections of esinfer"
+
+
+@asynccontextmanager
+async def listening(runner: Runner) -> AsyncIterator[tuple[str, int]]:
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield "127.0.0.1", site.port
+    finally:
+        await runner.cleanup()
+
+
+def server(*, connections: int = 0, headers: int = 128, receive_timeout: float = SOON) -> Runner:
+    limits = ConnectionLimits(
+        connections=connections, headers=headers, receive_timeout=receive_timeout
+    )
+    return make_runner(
+        make_app(load(None, {}, []), "mock"),
+        limits=limits,
+        access_log=None,
+        shutdown_timeout=1.0,
+    )
+
+
+async def talk(address: tuple[str, int], *parts: bytes) -> bytes:
+    """Send the parts and then nothing more; all that comes until the server closes."""
+    reader, writer = await asyncio.open_connection(*address)
+    try:
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+        async with asyncio.timeout(5):
+            return await reader.read()
+    finally:
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+
+
+def open_handlers(runner: Runner) -> int:
+    assert runner.server is not None
+    return len(runner.server.connections)
+
+
+async def settled(runner: Runner) -> None:
+    """Come back when no connection is left."""
+    async with asyncio.timeout(5):
+        while open_handlers(runner):  # noqa: ASYNC110 -- the server's own affair
+            await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"G",
+        b"GET / HTTP/1.1\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nX-A: b\r\n",
+        b"POST /_inference/x HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n",
+    ],
+)
+async def test_a_head_that_does_not_come_is_a_408(sent: bytes) -> None:
+    runner = server()
+    async with listening(runner) as address:
+        answer = await talk(address, sent)
+        await settled(runner)
+    status, headers, body = split(answer)
+    assert status.split()[1:] == [b"408", b"Request", b"Timeout"]
+    assert b"x-elastic-product: elasticsearch" in headers
+    assert SLOW in body
+
+
+@pytest.mark.parametrize("header", ["Content-Length: 100", "Transfer-Encoding: chunked"])
+async def test_a_body_that_does_not_come_is_a_408(header: str) -> None:
+    runner = server()
+    request = f"POST /_inference/x HTTP/1.1\r\nHost: a\r\n{JSON}\r\n{header}\r\n\r\n"
+    async with listening(runner) as address:
+        answer = await talk(address, request.encode(), b"5\r\n{" if "chunked" in header else b"{")
+        await settled(runner)
+    status, headers, body = split(answer)
+    assert status == b"HTTP/1.1 408 Request Timeout"
+    assert b"connection: close" in headers
+    assert SLOW in body
+
+
+async def test_a_byte_now_and_then_does_not_prolong_the_time() -> None:
+    runner = server()
+    async with listening(runner) as address:
+        reader, writer = await asyncio.open_connection(*address)
+        answer = asyncio.ensure_future(reader.read())
+        async with asyncio.timeout(5):
+            for byte in b"GET / HTTP/1.1\r\nX: " + b"a" * 10_000:
+                if answer.done():
+                    break
+                writer.write(bytes([byte]))
+                await asyncio.wait([answer], timeout=SOON / 10)
+        assert b"408 Request Timeout" in await answer
+        writer.close()
+        await settled(runner)
+
+
+async def test_a_connection_on_which_nothing_comes_just_ends() -> None:
+    runner = server()
+    async with listening(runner) as address:
+        assert await talk(address) == b""
+        await settled(runner)
+
+
+async def test_the_time_of_a_second_request_begins_with_it() -> None:
+    runner = server()
+    async with listening(runner) as (host, port):
+        reader, writer = await asyncio.open_connection(host, port)
+        writer.write(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n")
+        async with asyncio.timeout(5):
+            assert b"200 OK" in await reader.readuntil(b"\r\n\r\n")
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(3 * SOON):  # idle between requests is no fault
+                    await reader.read(1)
+            writer.write(b"HEAD / HTTP/1.1\r\n")
+            assert b"408 Request Timeout" in await reader.read()
+        writer.close()
+
+
+async def test_a_request_that_takes_long_but_came_in_time_is_answered(start: StartServer) -> None:
+    runner = server()
+    delay = {"faults": [{"kind": "latency", "delay": "150ms"}]}
+    async with listening(runner) as address:
+        for method, path, body in (
+            (
+                "PUT",
+                "/_inference/text_embedding/x",
+                b'{"service":"hugging_face","service_settings":{"url":"http://x","api_key":"k"}}',
+            ),
+            ("PUT", "/_esinfer/upstreams/default", repr(delay).replace("'", '"').encode()),
+            ("POST", "/_inference/x", b'{"input":"a"}'),
+        ):
+            request = head(method, path, f"Content-Length: {len(body)}") + body
+            assert (await talk(address, request)).startswith(b"HTTP/1.1 200 OK")
+
+
+async def test_a_body_that_nobody_reads_does_not_hold_the_connection() -> None:
+    runner = server()
+    request = f"POST /nothing HTTP/1.1\r\nHost: a\r\n{JSON}\r\nContent-Length: 9\r\n\r\n".encode()
+    async with listening(runner) as address:
+        answer = await talk(address, request)
+        await settled(runner)
+    assert b"no handler found for uri" in answer
+
+
+async def test_the_twin_has_the_limits_too() -> None:
+    limits = ConnectionLimits(receive_timeout=SOON, headers=20)
+    runner = twin.make_runner(
+        make_twin(load(None, {}, [])), limits=limits, access_log=None, shutdown_timeout=1.0
+    )
+    async with listening(runner) as address:
+        assert b" 408 Request Timeout" in await talk(address, b"GET / HT")
+        many = head("GET", "/info", *(f"X-{n}: a" for n in range(40)))
+        assert b" 400 Bad Request" in await talk(address, many)
+        await settled(runner)
+
+
+async def test_too_many_headers_are_a_400() -> None:
+    async with listening(server(headers=20, receive_timeout=5.0)) as address:
+        assert b" 200 OK" in await talk(address, head("GET", "/", "X: a"))
+        answer = await talk(address, head("GET", "/", *(f"X-{n}: a" for n in range(40))))
+    assert b" 400 Bad Request" in answer
+    assert b"invalid HTTP request" in answer
+
+
+async def test_headers_that_are_too_long_together_are_a_400() -> None:
+    async with listening(server(receive_timeout=5.0)) as address:
+        few = head("GET", "/", *(f"X-{n}: {'a' * 1000}" for n in range(15)))
+        assert b" 200 OK" in await talk(address, few)
+        answer = await talk(address, head("GET", "/", *(f"X-{n}: {'a' * 1000}" for n in range(17))))
+    assert b" 400 Bad Request" in answer
+    assert b"too_long_http_header_exception" in answer
+    assert b"HTTP header is larger than 16384 bytes." in answer
+
+
+async def test_one_connection_too_many_is_a_429_until_another_ends() -> None:
+    runner = server(connections=2, receive_timeout=5.0)
+    request = head("GET", "/")
+    async with listening(runner) as address:
+        held = [await asyncio.open_connection(*address) for _ in range(2)]
+        async with asyncio.timeout(5):
+            while open_handlers(runner) < 2:  # noqa: ASYNC110 -- as above
+                await asyncio.sleep(0)
+            status, headers, body = split(await talk(address, request))
+            assert status.split()[1:] == [b"429", b"Too", b"Many", b"Requests"]
+            assert b"x-elastic-product: elasticsearch" in headers
+            assert b'"es_rejected_execution_exception"' in body
+            assert TAKEN in body
+            for _, writer in held:
+                writer.close()
+                await writer.wait_closed()
+            await settled(runner)
+        assert b" 200 OK" in await talk(address, request)
+
+
+async def test_many_slow_clients_are_all_dropped_and_none_is_left() -> None:
+    runner = server()
+    async with listening(runner) as address:
+        answers = await asyncio.gather(*(talk(address, b"GET / HTTP/1.1\r\n") for _ in range(200)))
+        assert all(b"408" in answer for answer in answers)
+        await settled(runner)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "count"),
+    [
+        ("/_inference/text_embedding/x", {"input": ["a", "b", "c"]}, 3),
+        ("/_esinfer/chunk", {"input": ["a"] * 5}, 5),
+        ("/_esinfer/inference/text_embedding/x/chunked", {"input": ["a"] * 4}, 4),
+    ],
+)
+async def test_too_many_inputs_are_a_400(
+    start: StartServer, path: str, body: object, count: int
+) -> None:
+    client = await start("server.max_inputs=2", mode="mock")
+    settings = {"url": "http://x", "api_key": "k"}
+    put = {"service": "hugging_face", "service_settings": settings}
+    assert (await client("PUT", "/_inference/text_embedding/x", put)).status == 200
+    reply = await client("POST", path, body)
+    reason = (
+        f"Field [input] has [{count}] entries, more than the [2] that the setting"
+        " [server] max_inputs of esinfer allows"
+    )
+    assert (reply.status, reply.json) == (400, envelope("illegal_argument_exception", reason))
+    assert (await client("POST", path, {"input": ["a", "b"]})).status == 200
