@@ -51,10 +51,10 @@ function hookOf(name, given) {
 let shared
 
 /**
- * @param {object} _fixtures
+ * @param {object} _fixtures - none; vitest insists on an object pattern
  * @param {(namespace: Namespace) => Promise<void>} use
  */
-export async function esinferFixture({ ..._fixtures }, use) {
+export async function esinferFixture({}, use) {
   shared ??= obtain()
   const namespace = (await shared).namespace()
   try {

@@ -8,7 +8,7 @@ export class EsinferError extends Error {
    */
   constructor(request, status, body) {
     const error = body?.error
-    const reason = error?.reason ?? (typeof error === 'string' ? error : JSON.stringify(body))
+    const reason = typeof error === 'object' ? reasons(error) : String(error ?? JSON.stringify(body))
     super(`${request}: ${status} ${reason}`)
     this.name = 'EsinferError'
     this.status = status
@@ -16,6 +16,15 @@ export class EsinferError extends Error {
     this.reason = reason
     this.body = body
   }
+}
+
+/**
+ * What went wrong, and after it what that came from.
+ * @param {any} error
+ * @returns {string}
+ */
+function reasons(error) {
+  return error.caused_by ? `${error.reason}: ${reasons(error.caused_by)}` : error.reason
 }
 
 /**
