@@ -5,22 +5,30 @@ from __future__ import annotations
 import logging
 import os
 from codecs import BOM_UTF8
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
+from pathlib import Path
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from esinfer.addresses import make_rules
 from esinfer.api.about import About, Mode
 from esinfer.api.body import MAX_CONTENT_LENGTH, MAX_INPUTS
 from esinfer.api.guard import ACTIONS, AUTHENTICATOR
 from esinfer.api.keys import ABOUT, NAMESPACES, REGISTRY, WHOLE_CHAT
+from esinfer.api.metrics import ENDPOINT_COUNTS, METERS, EndpointCounts
 from esinfer.api.middleware import elasticsearch, sign
+from esinfer.api.observing import add_timing, observer
 from esinfer.api.responses import EVENT_FORM, EventForm
 from esinfer.api.routes import add_routes
+from esinfer.api.similarities import SIMILARITIES_PARSER
+from esinfer.api.stubs import STUB_PARSER
 from esinfer.api.upstreams import UPSTREAM_PARSER
 from esinfer.config import Config
-from esinfer.namespaces import Namespaces
+from esinfer.metrics.board import Board, Slot
+from esinfer.metrics.meters import Meters
+from esinfer.namespaces import Namespace, Namespaces
 from esinfer.parts import (
     Shared,
     make_live_namespace,
@@ -28,20 +36,27 @@ from esinfer.parts import (
     make_upstreams,
     start_of_upstream,
 )
+from esinfer.readiness import READINESS, Readiness
 from esinfer.services.registry import ServiceRegistry
 from esinfer.services.stored import EndpointCodec
 from esinfer.stores.opening import StoreSettings, open_store
 from esinfer.twin.app import make_upstreams_app
 from esinfer.twin.control import UpstreamParser
+from esinfer.twin.pins.control import SimilaritiesParser
+from esinfer.twin.stubs.parser import StubParser
 from esinfer.upstream import HttpSettings, HttpTransport, make_session
 
 _LOGGER = logging.getLogger(__name__)
 
 
-def make_app(config: Config, mode: Mode = "serve") -> web.Application:
-    """The server: ``serve`` calls real upstreams, ``mock`` the twin in process."""
+def make_app(config: Config, mode: Mode = "serve", *, slot: Slot | None = None) -> web.Application:
+    """The server: ``serve`` calls real upstreams, ``mock`` the twin in process.
+
+    One of several workers counts in the ``slot`` that it is given.
+    """
+    meters = Meters(slot or Board().slots[0]) if config.metrics.enabled else None
     app = web.Application(
-        middlewares=[elasticsearch],
+        middlewares=[*_observers(config, meters), elasticsearch],
         # aiohttp allows one byte more than it says; our own check comes first.
         client_max_size=config.server.max_content_length,
     )
@@ -57,12 +72,28 @@ def make_app(config: Config, mode: Mode = "serve") -> web.Application:
     app[EVENT_FORM] = EventForm(BOM_UTF8 if config.elasticsearch.event_byte_order_mark else b"")
     app[REGISTRY] = ServiceRegistry()
     app[UPSTREAM_PARSER] = UpstreamParser()
+    app[STUB_PARSER] = StubParser()
+    app[SIMILARITIES_PARSER] = SimilaritiesParser()
+    app[READINESS] = Readiness()
     app.on_response_prepare.append(sign)
+    if config.metrics.server_timing:
+        app.on_response_prepare.append(add_timing)
+    if meters is not None:
+        app[METERS] = meters
+        app[ENDPOINT_COUNTS] = EndpointCounts()
     _add_guard(app, config.security.credentials)
-    app.cleanup_ctx.append(_namespaces(config, mode))
+    app.cleanup_ctx.append(_namespaces(config, mode, meters))
+    app.cleanup_ctx.append(_seed)
     app.on_shutdown.append(_stop_waiting)
     add_routes(app)
     return app
+
+
+def _observers(config: Config, meters: Meters | None) -> list[Middleware]:
+    """What watches requests; nothing, where nobody wants to know."""
+    log = config.logging
+    wanted = meters or config.metrics.server_timing or log.access_log or log.format == "json"
+    return [observer(meters, access_log=log.access_log)] if wanted else []
 
 
 def _add_guard(app: web.Application, credentials: str) -> None:
@@ -90,25 +121,50 @@ def make_twin(config: Config) -> web.Application:
     return make_upstreams_app(make_upstreams(config), start_of_upstream(config))
 
 
+async def _seed(app: web.Application) -> AsyncIterator[None]:
+    """What is there at the start; SeedError keeps the server from starting."""
+    await app[NAMESPACES].sow()
+    yield
+
+
+def _sow(config: Config) -> Callable[[Namespace], Awaitable[None]] | None:
+    """What sows a namespace; SeedError for a file that cannot be read."""
+    if not config.store.seed:
+        return None
+    from esinfer.seed_file import read_seed_file  # noqa: PLC0415 -- for those who have a seed
+    from esinfer.seeds import sow  # noqa: PLC0415
+
+    seed = read_seed_file(Path(config.store.seed))
+
+    async def sow_one(namespace: Namespace) -> None:
+        with namespace.clock.working():
+            await sow(seed, namespace.lifecycle, namespace.mocking)
+
+    return sow_one
+
+
 async def _stop_waiting(app: web.Application) -> None:
     app[NAMESPACES].close()
 
 
-def _namespaces(config: Config, mode: Mode) -> Callable[[web.Application], AsyncIterator[None]]:
+def _namespaces(
+    config: Config, mode: Mode, meters: Meters | None
+) -> Callable[[web.Application], AsyncIterator[None]]:
     """What belongs to the event loop: store, session, limiters and all that uses them.
 
     StoreError or RecordingError keeps the server from starting.
     """
     if mode == "mock":
         make_upstreams(config)  # what is wrong with the configuration shows before the start
+    sow = _sow(config)
 
     async def context(app: web.Application) -> AsyncIterator[None]:
-        settings = _store_settings(config)
+        settings = store_settings(config)
         async with open_store(settings, EndpointCodec(app[REGISTRY]), os.environ) as store:
-            shared = Shared(config, app[REGISTRY], store)
+            shared = Shared(config, app[REGISTRY], store, meters)
             if mode == "mock":
                 make_mock = partial(make_mock_namespace, shared)
-                app[NAMESPACES] = Namespaces(make_mock, most=config.mock.namespaces)
+                app[NAMESPACES] = Namespaces(make_mock, most=config.mock.namespaces, sow=sow)
                 yield
                 return
             if settings.kind == "memory":
@@ -116,13 +172,14 @@ def _namespaces(config: Config, mode: Mode) -> Callable[[web.Application], Async
             http = _http_settings(config)
             async with make_session(http) as session:
                 make_live = partial(make_live_namespace, shared, HttpTransport(session, http))
-                app[NAMESPACES] = Namespaces(make_live, most=0)
+                app[NAMESPACES] = Namespaces(make_live, most=0, sow=sow)
                 yield
 
     return context
 
 
-def _store_settings(config: Config) -> StoreSettings:
+def store_settings(config: Config) -> StoreSettings:
+    """Where endpoints are kept."""
     store = config.store
     return StoreSettings(
         kind=store.kind, path=store.path, url=store.url, key=store.key, key_file=store.key_file

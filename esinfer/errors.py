@@ -18,6 +18,7 @@ ElasticsearchError                       exception 500
 ├── EndpointAlreadyExists                resource_already_exists_exception 400
 ├── RequestTimedOut                      timeout_exception 429
 ├── HttpClientFailed                     exception 500
+├── StubbedError                         all as a stub says
 ├── SecurityException                    security_exception
 │   ├── Unauthenticated                  401, with what may be sent in its place
 │   └── Unauthorized                     403
@@ -128,7 +129,7 @@ class ElasticsearchError(Exception):
     """
 
     status: int = 500
-    type: ClassVar[str] = "exception"
+    type: str = "exception"
     template: ClassVar[str] = "{reason}"
     is_elasticsearch: ClassVar[bool] = True
     retry: Retry = Retry.AGAIN
@@ -320,6 +321,12 @@ class NoTwin(StatusException):
     )
 
 
+class MockOnly(StatusException):
+    template = (
+        "[{path}] is for esinfer mock: esinfer serve calls real upstreams, answers are theirs"
+    )
+
+
 class NoNamespaces(StatusException):
     template = "esinfer serve has no namespaces and cannot be reset: start esinfer mock"
 
@@ -341,6 +348,13 @@ class StoreUnavailable(StatusException):
 
     status = 503
     template = "The store of inference endpoints is not available"
+
+
+class ServerStopping(StatusException):
+    """Said to those who ask whether to send requests here, and to nobody else."""
+
+    status = 503
+    template = "The server is stopping"
 
 
 class NotRecorded(StatusException):
@@ -517,6 +531,17 @@ class HttpClientFailed(ElasticsearchError):
 
     retry = Retry.NO
     template = "Http client failed to send request from inference entity id [{inference_id}]"
+
+
+class StubbedError(ElasticsearchError):
+    """An error that somebody who tests wants to see: neither wrapped nor tried again."""
+
+    retry = Retry.NO
+
+    def __init__(self, *, type: str, reason: str, status: int) -> None:  # noqa: A002
+        super().__init__(reason=reason)
+        self.type = type
+        self.status = status
 
 
 # -- security ----------------------------------------------------------------

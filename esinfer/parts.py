@@ -22,14 +22,20 @@ from esinfer.inference import Inference, RetryPolicy
 from esinfer.journal import Journal, JournalLimits
 from esinfer.lifecycle import Lifecycle
 from esinfer.limits import RateLimits
-from esinfer.namespaces import DEFAULT, Namespace, UpstreamControl
+from esinfer.metrics.measured import MeasuredLimits, MeasuredTransport
+from esinfer.metrics.meters import Meters
+from esinfer.mocking import Mocking
+from esinfer.namespaces import DEFAULT, Namespace
 from esinfer.region_policy import MemoryRegionPolicyStore, RegionPolicies
 from esinfer.services.registry import ServiceRegistry
 from esinfer.stores.opening import OpenStore
 from esinfer.twin.control import Control
 from esinfer.twin.embedders import choose_embedder
 from esinfer.twin.exchange_log import LogLimits
+from esinfer.twin.pins.control import SimilarityControl
+from esinfer.twin.pins.pins import Pins, pinned
 from esinfer.twin.profiles import check_task, make_server
+from esinfer.twin.stubs.control import StubControl
 from esinfer.twin.transport import TwinTransport
 from esinfer.twin.upstreams import ServerSettings, Upstreams, UpstreamSettings
 from esinfer.twin.wheel import ModelNotInstalled
@@ -42,6 +48,7 @@ class Shared(NamedTuple):
     config: Config
     registry: ServiceRegistry
     store: OpenStore
+    meters: Meters | None
 
 
 # -- the twin -----------------------------------------------------------------
@@ -53,8 +60,10 @@ def make_upstreams(config: Config, clock: Clock | None = None) -> Upstreams:
         embedder = choose_embedder(config.twin.model)
     except ModelNotInstalled as error:
         raise ConfigError(f"twin.model is {config.twin.model}, but {error}") from error
+    pins = Pins()
     return Upstreams(
-        partial(make_server, embedder=embedder),
+        partial(make_server, embedder=pinned(pins, embedder)),
+        pins=pins,
         default=start_of_upstream(config),
         sleep=clock.sleep if clock else None,
         clock=clock.time if clock else time.time,
@@ -62,6 +71,20 @@ def make_upstreams(config: Config, clock: Clock | None = None) -> Upstreams:
             entries=config.twin.log_entries,
             body_size=config.twin.log_body_size,
             size=config.twin.log_size,
+        ),
+    )
+
+
+def make_mocking(config: Config, upstreams: Upstreams) -> Mocking:
+    """What can be set of a twin."""
+    embedder = choose_embedder(config.twin.model)
+    return Mocking(
+        upstreams=Control(upstreams, start=start_of_upstream(config), knows_inference_ids=True),
+        stubs=StubControl(upstreams.stubs),
+        similarities=SimilarityControl(
+            upstreams.pins,
+            reads=lambda text: bool(embedder(384).split(text)),
+            dimensions=lambda: upstreams.dimensions,
         ),
     )
 
@@ -134,7 +157,7 @@ class _Own(NamedTuple):
     clock: Clock
     random: Random
     transport: Transport
-    upstreams: UpstreamControl | None
+    mocking: Mocking | None
 
 
 def make_mock_namespace(shared: Shared, name: str) -> Namespace:
@@ -142,11 +165,11 @@ def make_mock_namespace(shared: Shared, name: str) -> Namespace:
     config = shared.config
     clock = Clock(clocks.Mode(config.clock.mode))
     upstreams = make_upstreams(config, clock)
-    control = Control(upstreams, start=start_of_upstream(config), knows_inference_ids=True)
+    mocking = make_mocking(config, upstreams)
     twin = TwinTransport(upstreams, max_response_size=config.inference.max_response_size)
     random = Random(0)  # noqa: S311 - no secret
     return _make_namespace(
-        shared, _Own(name, clock, random, replaying(config, twin, name), control)
+        shared, _Own(name, clock, random, replaying(config, twin, name), mocking)
     )
 
 
@@ -161,7 +184,7 @@ def make_live_namespace(shared: Shared, http: Transport, name: str) -> Namespace
 def _make_namespace(shared: Shared, own: _Own) -> Namespace:
     config = shared.config
     store = _store(shared, own.name)
-    inference = _make_inference(config, own)
+    inference = _make_inference(shared, own)
     return Namespace(
         name=own.name,
         clock=own.clock,
@@ -176,7 +199,7 @@ def _make_namespace(shared: Shared, own: _Own) -> Namespace:
             skip_validation=config.inference.skip_validate_and_start,
         ),
         journal=_make_journal(config, own.clock) if config.journal.enabled else None,
-        upstreams=own.upstreams,
+        mocking=own.mocking,
     )
 
 
@@ -187,17 +210,24 @@ def _store(shared: Shared, name: str) -> OpenStore:
     return OpenStore(endpoints=MemoryStore(), region_policy=MemoryRegionPolicyStore())
 
 
-def _make_inference(config: Config, own: _Own) -> Inference:
-    settings = config.inference
+def _make_inference(shared: Shared, own: _Own) -> Inference:
+    settings = shared.config.inference
     policy = RetryPolicy(
         initial_delay=settings.retry_initial_delay,
         max_delay_bound=settings.retry_max_delay_bound,
         timeout=settings.retry_timeout,
         reduction=settings.truncator_reduction_percentage,
     )
+    limits = RateLimits(queue_capacity=settings.queue_capacity, clock=own.clock)
+    transport = own.transport
+    if shared.meters is not None or shared.config.metrics.server_timing:
+        limits = MeasuredLimits(
+            queue_capacity=settings.queue_capacity, clock=own.clock, meters=shared.meters
+        )
+        transport = MeasuredTransport(transport, shared.meters)
     return Inference(
-        own.transport,
-        RateLimits(queue_capacity=settings.queue_capacity, clock=own.clock),
+        transport,
+        limits,
         policy,
         max_response_size=settings.max_response_size,
         clock=own.clock,

@@ -29,11 +29,14 @@ LAYERS = (
         "waits",
         "tls",
         "addresses",
+        "readiness",
+        "ports",
+        "transfer",
     ),
     ("clock",),
-    ("json_decoder",),
+    ("json_decoder", "remote"),
     ("json_reader", "setting"),
-    ("config",),
+    ("config", "seed_file"),
     ("object_parser", "map_fields"),
     ("nested_parser",),
     ("tasks", "chat", "rerank"),
@@ -41,17 +44,26 @@ LAYERS = (
     ("chunking",),
     ("endpoints", "region_policy", "security"),
     ("limits", "upstream", "stores"),
+    ("metrics",),
     ("services",),
     ("attempts",),
     ("journal",),
     ("inference",),
     ("lifecycle", "chunked"),
+    ("mocking",),
     ("namespaces",),
     ("api",),
-    ("serving", "twin", "replay"),
+    ("serving", "seeds", "twin", "replay"),
     ("parts",),
-    ("app",),
-    ("chunk_command", "hash_command", "demo", "testing"),
+    ("app", "workers", "refusals"),
+    (
+        "chunk_command",
+        "hash_command",
+        "worker_command",
+        "endpoints_command",
+        "demo",
+        "testing",
+    ),
     ("cli",),
     ("__main__",),
 )
@@ -102,7 +114,8 @@ def test_module_imports_only_from_below_or_from_its_own_package(path: Path) -> N
 
 @pytest.mark.parametrize("path", FILES, ids=module_name)
 def test_configuration_and_twin_are_known_to_those_who_join_the_parts(path: Path) -> None:
-    if module_name(path) not in ("app", "parts", "cli") and parts(path)[0] != "testing":
+    joining = ("app", "parts", "cli", "refusals", "worker_command")
+    if module_name(path) not in joining and parts(path)[0] != "testing":
         foreign = {name for name, *_ in ours(path)} - {parts(path)[0]}
         assert not foreign & {"config", "twin"}
 
@@ -126,6 +139,9 @@ JOINTS = {
     "twin.control": CONTROL,
     "twin.fields": CONTROL,
     "twin.faults.kinds": CONTROL,
+    "twin.pins.control": CONTROL,
+    "twin.stubs.control": CONTROL,
+    "twin.stubs.parser": CONTROL,
     "twin.faults.latency": {"errors"},
 }
 """Where the twin touches the rest."""

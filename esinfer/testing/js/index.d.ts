@@ -19,7 +19,7 @@ export interface StartOptions {
 }
 
 /** A server that runs. It ends with this process, if not before. */
-export interface Server extends AsyncDisposable {
+export interface Server {
   readonly url: string
   /** A namespace, by default one that nobody else has. */
   namespace(name?: string): Namespace

@@ -32,10 +32,6 @@ class Server {
     const place = { root: this.url, name }
     return new Namespace(() => place)
   }
-
-  [Symbol.asyncDispose ?? Symbol.for('asyncDispose')]() {
-    return this.stop()
-  }
 }
 
 /**

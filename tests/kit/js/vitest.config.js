@@ -5,6 +5,6 @@ export default defineConfig({
     globalSetup: 'esinfer-testing/global-setup',
     include: ['*.test.js'],
     fileParallelism: true,
-    testTimeout: 10_000,
+    testTimeout: 30_000, // a server may take seconds to start where much else runs,
   },
 })
