@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 MINILM := esinfer/twin/models/minilm.txt
 CLIENTS := build/clients
+KIT_JS := build/kit/js
 NODE := $(shell command -v npm >/dev/null && node -p 'parseInt(process.versions.node) >= 20 || ""' 2>/dev/null)
 CLIENT_SUITES := client-py8 client-py9 client-hub $(if $(NODE),client-js8 client-js9)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run minilm minilm-if-there static-model test test-postgresql crash test-clients no-node $(CLIENT_SUITES) check format bench image clean
+.PHONY: help install demo run minilm minilm-if-there static-model test test-postgresql crash test-clients test-kit-js no-node $(CLIENT_SUITES) check format bench image clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +57,20 @@ $(CLIENT_SUITES): client-%: $(CLIENTS)/%/.ready
 no-node:
 	@echo 'js8, js9: skipped, there is no Node.js 20 or newer with npm (in CI an error)'; test "$$CI" != true
 
+test-kit-js: $(if $(NODE),$(KIT_JS)/.ready) $(READY) ## test a sample project in JavaScript with vitest
+ifeq ($(NODE),)
+	@echo 'kit-js: skipped, there is no Node.js 20 or newer with npm (in CI an error)'; test "$$CI" != true
+else
+	@cp tests/kit/js/*.js tests/kit/js/*.ts $(KIT_JS)
+	cd $(KIT_JS) && npx --no-install tsc --noEmit --strict --target esnext --module nodenext types.ts
+	cd $(KIT_JS) && ESINFER=$(CURDIR)/$(BIN)/esinfer npx --no-install vitest run
+endif
+
+$(KIT_JS)/.ready: tests/kit/js/package.json
+	@mkdir -p $(@D) && cp $< $(@D)
+	cd $(@D) && npm install --loglevel=error --no-audit --no-fund --no-package-lock --ignore-scripts
+	@touch $@
+
 $(CLIENTS)/%/.ready: tests/clients/%/requirements.txt
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
@@ -72,6 +87,7 @@ check: $(READY) minilm-if-there ## format, lint, types, tests, clients: the one 
 	$(BIN)/mypy
 	$(BIN)/python -m pytest --quiet --cov --cov-report=term:skip-covered --cov-fail-under=95
 	@$(MAKE) --no-print-directory test-clients
+	@$(MAKE) --no-print-directory test-kit-js
 
 format: $(READY) ## format the code and mend what lint can mend
 	$(BIN)/ruff format .
