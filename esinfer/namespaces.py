@@ -8,7 +8,7 @@ named and costs next to nothing until it is used.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Final, Protocol
@@ -46,6 +46,9 @@ class UpstreamControl(Protocol):
         """What ``put`` takes, out of a body; changes nothing."""
 
     def put(self, name: str, settings: Any) -> object: ...
+    def add_faults(self, name: str, faults: Sequence[Mapping[str, object]]) -> None:
+        """Further faults, as JSON values, behind those that an upstream has."""
+
     def show(self, name: str) -> object: ...
     def show_all(self) -> object: ...
     def delete(self, name: str) -> None: ...

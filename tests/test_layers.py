@@ -52,7 +52,7 @@ LAYERS = (
     ("parts",),
     ("app",),
     ("chunk_command", "hash_command", "demo", "testing"),
-    ("cli",),
+    ("cli", "pytest_plugin"),
     ("__main__",),
 )
 """From the bottom up; a module imports from the layers below its own, or from its own package."""
