@@ -21,7 +21,8 @@ The path of ``POST /_inference/text_embedding/{id}``, a module a step::
 for each batch; ``namespaces`` keeps what is private apart, ``journal`` notes
 what happens, ``clock`` is the only time there is. ``app`` joins the parts;
 ``twin`` stands in for Hugging Face, ``replay`` records what the real one says
-and says it again; ``api/openapi`` describes all routes. Imports run one way:
+and says it again; ``seeds`` puts
+there what a file says; ``api/openapi`` describes all routes. Imports run one way:
 app, api, namespaces, lifecycle and chunked, inference, journal, services and
 limits, upstream and stores, endpoints, tasks, the formats (``object_parser``,
 ``json_reader``, ``json_schema``, ``java``, ``units``), ``errors``.

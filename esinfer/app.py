@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import os
 from codecs import BOM_UTF8
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
+from pathlib import Path
 
 from aiohttp import web
 
@@ -18,9 +19,11 @@ from esinfer.api.keys import ABOUT, NAMESPACES, REGISTRY, WHOLE_CHAT
 from esinfer.api.middleware import elasticsearch, sign
 from esinfer.api.responses import EVENT_FORM, EventForm
 from esinfer.api.routes import add_routes
+from esinfer.api.similarities import SIMILARITIES_PARSER
+from esinfer.api.stubs import STUB_PARSER
 from esinfer.api.upstreams import UPSTREAM_PARSER
 from esinfer.config import Config
-from esinfer.namespaces import Namespaces
+from esinfer.namespaces import Namespace, Namespaces
 from esinfer.parts import (
     Shared,
     make_live_namespace,
@@ -33,6 +36,8 @@ from esinfer.services.stored import EndpointCodec
 from esinfer.stores.opening import StoreSettings, open_store
 from esinfer.twin.app import make_upstreams_app
 from esinfer.twin.control import UpstreamParser
+from esinfer.twin.pins.control import SimilaritiesParser
+from esinfer.twin.stubs.parser import StubParser
 from esinfer.upstream import HttpSettings, HttpTransport, make_session
 
 _LOGGER = logging.getLogger(__name__)
@@ -57,9 +62,12 @@ def make_app(config: Config, mode: Mode = "serve") -> web.Application:
     app[EVENT_FORM] = EventForm(BOM_UTF8 if config.elasticsearch.event_byte_order_mark else b"")
     app[REGISTRY] = ServiceRegistry()
     app[UPSTREAM_PARSER] = UpstreamParser()
+    app[STUB_PARSER] = StubParser()
+    app[SIMILARITIES_PARSER] = SimilaritiesParser()
     app.on_response_prepare.append(sign)
     _add_guard(app, config.security.credentials)
     app.cleanup_ctx.append(_namespaces(config, mode))
+    app.cleanup_ctx.append(_seed)
     app.on_shutdown.append(_stop_waiting)
     add_routes(app)
     return app
@@ -90,6 +98,28 @@ def make_twin(config: Config) -> web.Application:
     return make_upstreams_app(make_upstreams(config), start_of_upstream(config))
 
 
+async def _seed(app: web.Application) -> AsyncIterator[None]:
+    """What is there at the start; SeedError keeps the server from starting."""
+    await app[NAMESPACES].sow()
+    yield
+
+
+def _sow(config: Config) -> Callable[[Namespace], Awaitable[None]] | None:
+    """What sows a namespace; SeedError for a file that cannot be read."""
+    if not config.store.seed:
+        return None
+    from esinfer.seed_file import read_seed_file  # noqa: PLC0415 -- for those who have a seed
+    from esinfer.seeds import sow  # noqa: PLC0415
+
+    seed = read_seed_file(Path(config.store.seed))
+
+    async def sow_one(namespace: Namespace) -> None:
+        with namespace.clock.working():
+            await sow(seed, namespace.lifecycle, namespace.mocking)
+
+    return sow_one
+
+
 async def _stop_waiting(app: web.Application) -> None:
     app[NAMESPACES].close()
 
@@ -101,6 +131,7 @@ def _namespaces(config: Config, mode: Mode) -> Callable[[web.Application], Async
     """
     if mode == "mock":
         make_upstreams(config)  # what is wrong with the configuration shows before the start
+    sow = _sow(config)
 
     async def context(app: web.Application) -> AsyncIterator[None]:
         settings = _store_settings(config)
@@ -108,7 +139,7 @@ def _namespaces(config: Config, mode: Mode) -> Callable[[web.Application], Async
             shared = Shared(config, app[REGISTRY], store)
             if mode == "mock":
                 make_mock = partial(make_mock_namespace, shared)
-                app[NAMESPACES] = Namespaces(make_mock, most=config.mock.namespaces)
+                app[NAMESPACES] = Namespaces(make_mock, most=config.mock.namespaces, sow=sow)
                 yield
                 return
             if settings.kind == "memory":
@@ -116,7 +147,7 @@ def _namespaces(config: Config, mode: Mode) -> Callable[[web.Application], Async
             http = _http_settings(config)
             async with make_session(http) as session:
                 make_live = partial(make_live_namespace, shared, HttpTransport(session, http))
-                app[NAMESPACES] = Namespaces(make_live, most=0)
+                app[NAMESPACES] = Namespaces(make_live, most=0, sow=sow)
                 yield
 
     return context

@@ -45,7 +45,8 @@ options. conf/esinfer.toml lists them all.
 
 SIGTERM and SIGINT stop the server: requests in flight finish first. Exit
 status: 0 when stopped so, 2 for a wrong option, a wrong configuration, an
-address that cannot be listened on or a store that cannot be opened."""
+address that cannot be listened on, a store that cannot be opened or a seed
+that cannot be sown."""
 _EXAMPLES = """\
 examples:
   esinfer mock                               the server for tests, on port 9200
@@ -107,6 +108,10 @@ def _parser() -> _Parser:
         if name != "serve":
             _add_profile(command)
         _add_replay_options(command, name)
+        if name != "twin":
+            command.add_argument(
+                "--seed", metavar="FILE", help="TOML or JSON file with what is there at the start"
+            )
         command.set_defaults(parser=command, run=_run_server, defaults=COMMAND_DEFAULTS[name])
     command = commands.add_parser(
         "chunk",
@@ -197,6 +202,7 @@ def _config(args: argparse.Namespace, environ: Mapping[str, str]) -> Config:
         "server.port": args.port,
         "logging.format": args.log_format,
         "twin.profile": getattr(args, "profile", None),
+        "store.seed": getattr(args, "seed", None),
         **{name: value for name, value in vars(args).items() if name.startswith("replay.")},
     }
     given = [f"{name}={value}" for name, value in options.items() if value is not None]
@@ -211,11 +217,19 @@ def _run_server(args: argparse.Namespace) -> int:
 
     from esinfer.replay.problems import RecordingError  # noqa: PLC0415
     from esinfer.security.credentials import CredentialsError  # noqa: PLC0415
+    from esinfer.seed_file import SeedError  # noqa: PLC0415
     from esinfer.serving import ListenError  # noqa: PLC0415
     from esinfer.stores.errors import StoreError  # noqa: PLC0415
     from esinfer.tls import TlsFileError  # noqa: PLC0415
 
-    refusals = (ListenError, StoreError, RecordingError, TlsFileError, CredentialsError)
+    refusals = (
+        ListenError,
+        StoreError,
+        RecordingError,
+        TlsFileError,
+        CredentialsError,
+        SeedError,
+    )
     try:
         asyncio.run(_serve(args.command, config))
     except refusals as error:

@@ -190,6 +190,12 @@ class StoreConfig:
         expected='a file such as "/etc/esinfer/keys"',
         pattern=r"[^\x00-\x1f\x7f]*",
     )
+    seed: str = text(
+        "",
+        "TOML or JSON file with what is there at the start, see the README; --seed wins.",
+        expected='a file such as "/etc/esinfer/seed.toml"',
+        pattern=r"[^\x00-\x1f\x7f]*",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ ElasticsearchError                       exception 500
 ├── EndpointAlreadyExists                resource_already_exists_exception 400
 ├── RequestTimedOut                      timeout_exception 429
 ├── HttpClientFailed                     exception 500
+├── StubbedError                         all as a stub says
 ├── SecurityException                    security_exception
 │   ├── Unauthenticated                  401, with what may be sent in its place
 │   └── Unauthorized                     403
@@ -128,7 +129,7 @@ class ElasticsearchError(Exception):
     """
 
     status: int = 500
-    type: ClassVar[str] = "exception"
+    type: str = "exception"
     template: ClassVar[str] = "{reason}"
     is_elasticsearch: ClassVar[bool] = True
     retry: Retry = Retry.AGAIN
@@ -317,6 +318,12 @@ class NoTwin(StatusException):
     template = (
         "esinfer serve calls real upstreams and has none to set: start esinfer mock,"
         " or set those of esinfer twin under /__twin/upstreams on its own port"
+    )
+
+
+class MockOnly(StatusException):
+    template = (
+        "[{path}] is for esinfer mock: esinfer serve calls real upstreams, answers are theirs"
     )
 
 
@@ -517,6 +524,17 @@ class HttpClientFailed(ElasticsearchError):
 
     retry = Retry.NO
     template = "Http client failed to send request from inference entity id [{inference_id}]"
+
+
+class StubbedError(ElasticsearchError):
+    """An error that somebody who tests wants to see: neither wrapped nor tried again."""
+
+    retry = Retry.NO
+
+    def __init__(self, *, type: str, reason: str, status: int) -> None:  # noqa: A002
+        super().__init__(reason=reason)
+        self.type = type
+        self.status = status
 
 
 # -- security ----------------------------------------------------------------

@@ -8,10 +8,10 @@ named and costs next to nothing until it is used.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from random import Random
-from typing import Any, Final, Protocol
+from typing import Final
 
 from esinfer.clock import Clock, Mode
 from esinfer.endpoints import EndpointStore
@@ -19,6 +19,7 @@ from esinfer.errors import IllegalArgument, ResourceNotFound, StatusException
 from esinfer.inference import Inference
 from esinfer.journal import Journal
 from esinfer.lifecycle import Lifecycle
+from esinfer.mocking import Mocking
 from esinfer.region_policy import RegionPolicies
 
 DEFAULT: Final = "default"
@@ -39,31 +40,11 @@ class TooManyNamespaces(StatusException):
     )
 
 
-class UpstreamControl(Protocol):
-    """Sets and shows the twin's upstreams, as JSON values; raises ElasticsearchErrors."""
-
-    def load(self, name: str, value: object, text: Callable[[], bytes]) -> Any:
-        """What ``put`` takes, out of a body; changes nothing."""
-
-    def put(self, name: str, settings: Any) -> object: ...
-    def add_faults(self, name: str, faults: Sequence[Mapping[str, object]]) -> None:
-        """Further faults, as JSON values, behind those that an upstream has."""
-
-    def show(self, name: str) -> object: ...
-    def show_all(self) -> object: ...
-    def delete(self, name: str) -> None: ...
-    def delete_all(self) -> None: ...
-    def log(self, name: str) -> object: ...
-    def clear_log(self, name: str) -> None: ...
-    def end(self) -> None:
-        """Wake up whoever is kept waiting on purpose, now and from now on."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Namespace:
     """All that is private to a namespace.
 
-    ``journal`` is None where none is kept, ``upstreams`` where there is no
+    ``journal`` is None where none is kept, ``mocking`` where there is no
     twin. ``random`` is where chance comes from; seeded, it repeats.
     """
 
@@ -75,12 +56,12 @@ class Namespace:
     inference: Inference
     lifecycle: Lifecycle
     journal: Journal | None
-    upstreams: UpstreamControl | None
+    mocking: Mocking | None
 
     def close(self) -> None:
         """Let the requests in flight come to their end, and no time pass over it."""
-        if self.upstreams is not None:
-            self.upstreams.end()
+        if self.mocking is not None:
+            self.mocking.upstreams.end()
         self.clock.mode = Mode.AUTO
 
 
@@ -95,11 +76,21 @@ def check_name(name: str) -> str:
 
 
 class Namespaces:
-    """The namespaces of a server, by name; ``most`` beside the default, 0 for none."""
+    """The namespaces of a server, by name; ``most`` beside the default, 0 for none.
 
-    def __init__(self, make: Callable[[str], Namespace], *, most: int) -> None:
+    ``sow`` puts into the default one what is there at the start.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[str], Namespace],
+        *,
+        most: int,
+        sow: Callable[[Namespace], Awaitable[None]] | None = None,
+    ) -> None:
         self._make = make
         self._most = most
+        self._sow = sow
         self.default = make(DEFAULT)
         self._named: dict[str, Namespace] = {}
 
@@ -146,12 +137,19 @@ class Namespaces:
         old.close()
         for endpoint in await new.store.list():  # a durable store is the same as before
             await new.store.delete(endpoint.inference_id)
+        if name == DEFAULT:
+            await self.sow()
         return new
+
+    async def sow(self) -> None:
+        """Put into the default namespace what is there at the start."""
+        if self._sow is not None:
+            await self._sow(self.default)
 
     def close(self) -> None:
         """Keep nobody waiting on purpose any longer."""
         for namespace in self:
-            if namespace.upstreams is not None:
-                namespace.upstreams.end()
+            if namespace.mocking is not None:
+                namespace.mocking.upstreams.end()
             if namespace.clock.mode is Mode.MANUAL:  # there is nobody to move it any more
                 namespace.clock.mode = Mode.AUTO

@@ -22,14 +22,18 @@ from esinfer.inference import Inference, RetryPolicy
 from esinfer.journal import Journal, JournalLimits
 from esinfer.lifecycle import Lifecycle
 from esinfer.limits import RateLimits
-from esinfer.namespaces import DEFAULT, Namespace, UpstreamControl
+from esinfer.mocking import Mocking
+from esinfer.namespaces import DEFAULT, Namespace
 from esinfer.region_policy import MemoryRegionPolicyStore, RegionPolicies
 from esinfer.services.registry import ServiceRegistry
 from esinfer.stores.opening import OpenStore
 from esinfer.twin.control import Control
 from esinfer.twin.embedders import choose_embedder
 from esinfer.twin.exchange_log import LogLimits
+from esinfer.twin.pins.control import SimilarityControl
+from esinfer.twin.pins.pins import Pins, pinned
 from esinfer.twin.profiles import check_task, make_server
+from esinfer.twin.stubs.control import StubControl
 from esinfer.twin.transport import TwinTransport
 from esinfer.twin.upstreams import ServerSettings, Upstreams, UpstreamSettings
 from esinfer.twin.wheel import ModelNotInstalled
@@ -53,8 +57,10 @@ def make_upstreams(config: Config, clock: Clock | None = None) -> Upstreams:
         embedder = choose_embedder(config.twin.model)
     except ModelNotInstalled as error:
         raise ConfigError(f"twin.model is {config.twin.model}, but {error}") from error
+    pins = Pins()
     return Upstreams(
-        partial(make_server, embedder=embedder),
+        partial(make_server, embedder=pinned(pins, embedder)),
+        pins=pins,
         default=start_of_upstream(config),
         sleep=clock.sleep if clock else None,
         clock=clock.time if clock else time.time,
@@ -62,6 +68,20 @@ def make_upstreams(config: Config, clock: Clock | None = None) -> Upstreams:
             entries=config.twin.log_entries,
             body_size=config.twin.log_body_size,
             size=config.twin.log_size,
+        ),
+    )
+
+
+def make_mocking(config: Config, upstreams: Upstreams) -> Mocking:
+    """What can be set of a twin."""
+    embedder = choose_embedder(config.twin.model)
+    return Mocking(
+        upstreams=Control(upstreams, start=start_of_upstream(config), knows_inference_ids=True),
+        stubs=StubControl(upstreams.stubs),
+        similarities=SimilarityControl(
+            upstreams.pins,
+            reads=lambda text: bool(embedder(384).split(text)),
+            dimensions=lambda: upstreams.dimensions,
         ),
     )
 
@@ -134,7 +154,7 @@ class _Own(NamedTuple):
     clock: Clock
     random: Random
     transport: Transport
-    upstreams: UpstreamControl | None
+    mocking: Mocking | None
 
 
 def make_mock_namespace(shared: Shared, name: str) -> Namespace:
@@ -142,11 +162,11 @@ def make_mock_namespace(shared: Shared, name: str) -> Namespace:
     config = shared.config
     clock = Clock(clocks.Mode(config.clock.mode))
     upstreams = make_upstreams(config, clock)
-    control = Control(upstreams, start=start_of_upstream(config), knows_inference_ids=True)
+    mocking = make_mocking(config, upstreams)
     twin = TwinTransport(upstreams, max_response_size=config.inference.max_response_size)
     random = Random(0)  # noqa: S311 - no secret
     return _make_namespace(
-        shared, _Own(name, clock, random, replaying(config, twin, name), control)
+        shared, _Own(name, clock, random, replaying(config, twin, name), mocking)
     )
 
 
@@ -176,7 +196,7 @@ def _make_namespace(shared: Shared, own: _Own) -> Namespace:
             skip_validation=config.inference.skip_validate_and_start,
         ),
         journal=_make_journal(config, own.clock) if config.journal.enabled else None,
-        upstreams=own.upstreams,
+        mocking=own.mocking,
     )
 
 

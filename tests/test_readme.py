@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from esinfer.seed_file import SeedError
 from esinfer.services.registry import SERVICES
 from esinfer.tasks import TaskType
 from esinfer.twin.profiles import PROFILES
-from tests.conftest import Client
+from tests.conftest import Client, StartServer
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
@@ -54,6 +55,28 @@ def test_the_table_of_profiles_is_the_twins() -> None:
     assert written == {
         name: list(profile.tasks) for name, profile in PROFILES.items() if name != "tei-1.8"
     }
+
+
+def toml_block() -> str:
+    blocks = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    (found,) = [block for block in blocks if "[[endpoints]]" in block]
+    return str(found)
+
+
+async def test_the_seed_can_be_sown_and_is_refused_as_told(
+    start: StartServer, tmp_path: Path
+) -> None:
+    seed = tmp_path / "seed.toml"
+    seed.write_text(toml_block(), encoding="utf-8")
+    mock = await start(f"store.seed={seed}", mode="mock")
+    path = "/_inference/text_embedding/my-embeddings"
+    reply = await mock("POST", path, {"input": "fox"})
+    assert reply.json == {"text_embedding": [{"embedding": [0.1, 0.2, 0.3]}]}
+    seed.write_text(toml_block().replace("input =", "inptu ="), encoding="utf-8")
+    with pytest.raises(SeedError) as raised:
+        await start(f"store.seed={seed}", mode="mock")
+    told = str(raised.value).removeprefix(f"{tmp_path}/")
+    assert f"`{told}`" in README.replace("\n", " ")
 
 
 def curl_lines() -> list[str]:

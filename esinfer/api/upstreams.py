@@ -16,7 +16,7 @@ from esinfer.api.operation import Parameter, documented
 from esinfer.api.responses import respond_json
 from esinfer.errors import NoTwin
 from esinfer.json_schema import Json, Named, any_of, array, record
-from esinfer.namespaces import UpstreamControl
+from esinfer.mocking import UpstreamControl
 from esinfer.object_parser import ObjectParser
 
 UPSTREAM_PARSER = web.AppKey("upstream_parser", ObjectParser)
@@ -26,10 +26,10 @@ _ACKNOWLEDGED = {"acknowledged": True}
 
 
 def _control(request: web.Request) -> UpstreamControl:
-    control = request[NAMESPACE].upstreams
-    if control is None:
+    mocking = request[NAMESPACE].mocking
+    if mocking is None:
         raise NoTwin
-    return control
+    return mocking.upstreams
 
 
 def _name(request: web.Request) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from esinfer.testing.control import call
 
 if TYPE_CHECKING:
-    from esinfer.namespaces import UpstreamControl
+    from esinfer.mocking import UpstreamControl
 
 _DEFAULT = "default"
 

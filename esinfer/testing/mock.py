@@ -47,7 +47,7 @@ class Esinfer:
         self.journal = RequestJournal(self._requests, self._clear_journal)
         self.faults = Faults(
             self.url,
-            lambda use: self._in_namespace(lambda space: use(_there(space.upstreams))),
+            lambda use: self._in_namespace(lambda space: use(_there(space.mocking).upstreams)),
         )
         self.clock = VirtualClock(self.url)
 

@@ -5,11 +5,13 @@ Source: text-embeddings-inference 1.9, upstream.md section 1a.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 import orjson
+
+from esinfer.twin.chat_forms import Said
 
 JSON: Final = "application/json"
 EVENT_STREAM: Final = "text/event-stream"
@@ -35,7 +37,8 @@ class TwinAnswer:
     """A response; where there is no body there is no ``content_type``.
 
     A stream has ``events`` instead of a ``body``: the chunks to be written one
-    by one, made as they are asked for, the same however often.
+    by one, made as they are asked for, the same however often. That of a chat
+    can ``say`` something else in its place, in the same form.
     """
 
     status: int
@@ -43,6 +46,7 @@ class TwinAnswer:
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     events: Iterable[bytes] | None = None
+    say: Callable[[Said], TwinAnswer] | None = field(default=None, repr=False, compare=False)
 
     @property
     def chunks(self) -> Iterable[bytes]:

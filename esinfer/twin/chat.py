@@ -30,12 +30,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 import orjson
 
 from esinfer.twin.answers import EVENT_STREAM, JSON, TwinAnswer, failure
-from esinfer.twin.chat_forms import ChatEvents, Completion, Label, error_events, whole
+from esinfer.twin.chat_forms import (
+    ChatEvents,
+    Completion,
+    Label,
+    Said,
+    error_events,
+    spoken,
+    whole,
+)
 from esinfer.twin.chat_request import ChatRequest, Choice, Message, Tool
 from esinfer.twin.tool_arguments import fill
 from esinfer.twin.words import pieces
@@ -55,12 +64,22 @@ def chat(request: ChatRequest, label: Label, *, clock: Callable[[], float]) -> T
     if reason is not None:
         return _streamed(error_events(reason, 422), headers)
     completion = complete(request, tool)
-    if request.stream:
-        usage = completion.usage if request.include_usage else None
-        return _streamed(ChatEvents(completion, label, usage), headers)
-    headers["x-compute-time"] = f"{clock() - start:f}"
-    body = whole(completion, label)
-    return TwinAnswer(status=200, content_type=JSON, body=body, headers=headers)
+    if not request.stream:
+        headers["x-compute-time"] = f"{clock() - start:f}"
+    return _answer(completion, request, label, headers)
+
+
+def _answer(
+    completion: Completion, request: ChatRequest, label: Label, headers: Mapping[str, str]
+) -> TwinAnswer:
+    def say(said: Said) -> TwinAnswer:
+        return _answer(spoken(said, completion.prompt_tokens), request, label, headers)
+
+    if not request.stream:
+        body = whole(completion, label)
+        return TwinAnswer(status=200, content_type=JSON, body=body, headers=headers, say=say)
+    usage = completion.usage if request.include_usage else None
+    return replace(_streamed(ChatEvents(completion, label, usage), headers), say=say)
 
 
 def _streamed(events: Iterable[bytes], headers: Mapping[str, str]) -> TwinAnswer:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import orjson
 
@@ -27,14 +27,33 @@ class Label:
     created: int
 
 
+class ToolCall(NamedTuple):
+    """A call of a tool; ``arguments`` are JSON, in the fragments in which they are streamed."""
+
+    name: str
+    arguments: Sequence[str]
+
+
+class Said(NamedTuple):
+    """What someone else than the twin says: tokens, or calls of tools, at least one of either."""
+
+    tokens: Sequence[str]
+    calls: Sequence[ToolCall] = ()
+    finish_reason: str = "stop"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
-    """What is said, or with a ``tool``, the arguments it is called with; at least one token."""
+    """What is said, or with a ``tool``, the arguments it is called with; at least one token.
+
+    Calls ``further`` to the first have their own arguments.
+    """
 
     tokens: Sequence[str]
     finish_reason: str
     prompt_tokens: int
     tool: str | None = None
+    further: Sequence[ToolCall] = ()
 
     @property
     def usage(self) -> dict[str, int]:
@@ -44,6 +63,22 @@ class Completion:
             "completion_tokens": len(self.tokens),
             "total_tokens": self.prompt_tokens + len(self.tokens),
         }
+
+
+def spoken(said: Said, prompt_tokens: int) -> Completion:
+    """What is said, as a completion."""
+    if not said.calls:
+        return Completion(
+            tokens=said.tokens, finish_reason=said.finish_reason, prompt_tokens=prompt_tokens
+        )
+    first, *further = said.calls
+    return Completion(
+        tokens=first.arguments,
+        finish_reason=said.finish_reason,
+        prompt_tokens=prompt_tokens,
+        tool=first.name,
+        further=further,
+    )
 
 
 def whole(completion: Completion, label: Label) -> bytes:
@@ -62,8 +97,14 @@ def _message(completion: Completion) -> dict[str, object]:
     text = "".join(completion.tokens)
     if completion.tool is None:
         return {"role": _ROLE, "content": text}
-    function = {"description": None, "name": completion.tool, "arguments": text}
-    return {"role": _ROLE, "tool_calls": [{**_CALL, "function": function}]}
+    calls = [ToolCall(completion.tool, completion.tokens), *completion.further]
+    return {"role": _ROLE, "tool_calls": [*map(_call, range(len(calls)), calls)]}
+
+
+def _call(index: int, call: ToolCall) -> dict[str, object]:
+    arguments = "".join(call.arguments)
+    function = {"description": None, "name": call.name, "arguments": arguments}
+    return {**_CALL, "id": str(index), "function": function}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,25 +116,35 @@ class ChatEvents:
     usage: Mapping[str, int] | None = None
 
     def __iter__(self) -> Iterator[bytes]:
-        last = len(self.completion.tokens) - 1
-        for index, token in enumerate(self.completion.tokens):
-            choice = {
-                "index": 0,
-                "delta": self._delta(token, first=index == 0),
-                "logprobs": None,
-                "finish_reason": self.completion.finish_reason if index == last else None,
-            }
-            yield self._chunk([choice], None)
+        waiting: dict[str, object] | None = None
+        for delta in self._deltas():
+            if waiting is not None:
+                yield self._choice(waiting, None)
+            waiting = delta
+        yield self._choice(waiting or {}, self.completion.finish_reason)
         if self.usage is not None:
             yield self._chunk([], self.usage)
         yield DONE
 
-    def _delta(self, token: str, *, first: bool) -> dict[str, object]:
+    def _deltas(self) -> Iterator[dict[str, object]]:
         """TGI repeats the role in every delta, but the name of a function only stands first."""
-        if self.completion.tool is None:
-            return {"role": _ROLE, "content": token}
-        function = {"name": self.completion.tool if first else None, "arguments": token}
-        return {"role": _ROLE, "tool_calls": [{"index": 0, **_CALL, "function": function}]}
+        completion = self.completion
+        if completion.tool is None:
+            for token in completion.tokens:
+                yield {"role": _ROLE, "content": token}
+            return
+        calls = [ToolCall(completion.tool, completion.tokens), *completion.further]
+        for index, call in enumerate(calls):
+            name: str | None = call.name
+            for fragment in call.arguments:
+                function = {"name": name, "arguments": fragment}
+                called = {"index": index, **_CALL, "id": str(index), "function": function}
+                yield {"role": _ROLE, "tool_calls": [called]}
+                name = None
+
+    def _choice(self, delta: Mapping[str, object], finish_reason: str | None) -> bytes:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+        return self._chunk([choice], None)
 
     def _chunk(self, choices: Sequence[object], usage: Mapping[str, int] | None) -> bytes:
         head = _head("chat.completion.chunk", self.label)

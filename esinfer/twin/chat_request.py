@@ -88,7 +88,7 @@ def load_chat_request(body: bytes) -> ChatRequest:
 
 def _read_message(source: Deserializer) -> Message:
     fields: dict[str, Any] = source.struct("Message", _MESSAGE, ("role",))
-    text = _fit_content(fields.get("content"))
+    text = text_of(fields.get("content"))
     if text is None:
         text = _fit_tool_calls(fields.get("tool_calls"))
     if text is None:
@@ -96,7 +96,7 @@ def _read_message(source: Deserializer) -> Message:
     return Message(fields["role"], text)
 
 
-def _fit_content(content: object) -> str | None:
+def text_of(content: object) -> str | None:
     """A text, or parts that are joined as TGI joins them."""
     if isinstance(content, str):
         return content

@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from esinfer.twin.answers import JSON, TEXT, TwinAnswer, TwinRequest, json, text
+from esinfer.twin.answers import JSON, TEXT, Failure, TwinAnswer, TwinRequest, json, text
 from esinfer.twin.axum import lower
 from esinfer.twin.servers import UNLIMITED, Kind
 
@@ -80,6 +80,8 @@ class Container:
             return TwinAnswer(status=200, content_type=_accepted(headers), body=body)
         except (PipelineError, orjson.JSONDecodeError, UnicodeDecodeError) as error:
             return json(400, {"error": str(error)})
+        except Failure as error:  # of what stands before the embedder
+            return json(400, {"error": error.error})
 
     def health(self, _request: TwinRequest) -> TwinAnswer:
         """``GET /health``."""

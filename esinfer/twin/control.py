@@ -8,24 +8,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Final, cast
 
 import orjson
 
 from esinfer.errors import IllegalArgument, ResourceNotFound
-from esinfer.json_reader import token_of
 from esinfer.json_schema import Json, any_of, array
-from esinfer.nested_parser import OBJECT_ARRAY, DeepField, StoppedReading, parse_object
-from esinfer.object_parser import (
-    Nested,
-    ObjectParser,
-    Problem,
-    Text,
-)
-from esinfer.similar import did_you_mean
+from esinfer.nested_parser import OBJECT_ARRAY, DeepField
+from esinfer.object_parser import ObjectParser, Text
 from esinfer.twin import fields
 from esinfer.twin.faults.fault import Fault
-from esinfer.twin.faults.kinds import NAMES, describe_faults, make_fault, parser_of
+from esinfer.twin.faults.kinds import describe_faults, read_fault
 from esinfer.twin.profiles import PROFILES, check_task
 from esinfer.twin.states import State, StateSettings
 from esinfer.twin.upstreams import (
@@ -55,35 +49,17 @@ class FaultsField(DeepField[tuple[Fault, ...]]):
 
     def read(self, value: object) -> tuple[Fault, ...]:
         if isinstance(value, dict):
-            return (_read_fault(value, ()),)
+            return (read_fault(value, ()),)
         items = cast("list[object]", value)
         if len(items) > _MOST_FAULTS:
             raise IllegalArgument(
                 reason=f"[{len(items)}] faults, expected [{_MOST_FAULTS}] at most"
             )
-        return tuple(_read_fault(item, (index,)) for index, item in enumerate(items))
+        return tuple(read_fault(item, (index,)) for index, item in enumerate(items))
 
     def json_schema(self) -> Json:
         fault = describe_faults()
         return any_of(array(fault, maxItems=_MOST_FAULTS), fault)
-
-
-def _read_fault(value: object, steps: tuple[int, ...]) -> Fault:
-    if not isinstance(value, dict):
-        problem = Problem(f"Expected START_OBJECT but was: {token_of(value)}")
-        raise StoppedReading(Nested("fault", steps, problem), steps)
-    kind = value.get("kind")
-    if isinstance(kind, str) and kind not in NAMES:
-        hint = did_you_mean(kind, NAMES) or f"expected one of [{', '.join(NAMES)}]"
-        cause = IllegalArgument(reason=f"unknown kind of fault [{kind}], {hint}")
-        problem = Problem("failed to parse field [kind]", cause)
-        raise StoppedReading(Nested("fault", (*steps, "kind"), problem), (*steps, "kind"))
-    parser = parser_of(kind if isinstance(kind, str) else NAMES[0])
-    loaded = parse_object(parser, value, steps)
-    try:
-        return make_fault(loaded, value)
-    except IllegalArgument as cause:
-        raise StoppedReading(cause, steps, at_end=True) from cause
 
 
 class UpstreamParser(ObjectParser):
@@ -161,6 +137,11 @@ class Control:
         if len(upstream.faults) + len(given) > _MOST_FAULTS:
             raise IllegalArgument(reason=f"There may be [{_MOST_FAULTS}] faults at most")
         upstream.arm(given)
+
+    def put_calm(self, name: str, settings: UpstreamSettings) -> dict[str, object]:
+        """The server of an upstream alone, as it is when it runs and lets everybody in."""
+        server = replace(settings.server, api_key=None)
+        return self.put(name, UpstreamSettings(url=settings.url, server=server))
 
     def _settings(self, loaded: dict[str, Any]) -> UpstreamSettings:
         given = dict(loaded)

@@ -24,6 +24,17 @@ class Ending(StrEnum):
     """The connection is reset."""
     STALLED = "stalled"
     """Nothing, for a time; then the connection is closed."""
+    REFUSED = "refused"
+    """There is no answer: Elasticsearch itself fails, with a ``Refusal``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """An error of Elasticsearch's, word by word."""
+
+    type: str
+    reason: str
+    status: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +44,8 @@ class Delivery:
     The answer holds no more than what is sent. ``begins`` tells whether status
     and headers are; ``length`` is the Content-Length that an answer without
     events claims, its own if None. ``pause`` seconds pass between two parts,
-    ``hold`` seconds before a stalled connection is closed.
+    ``hold`` seconds before a stalled connection is closed. A ``refusal`` is what
+    the caller sees where the ending is ``REFUSED``.
     """
 
     answer: TwinAnswer
@@ -42,6 +54,7 @@ class Delivery:
     length: int | None = None
     pause: float = 0.0
     hold: float = 0.0
+    refusal: Refusal | None = None
 
 
 class Dialect(StrEnum):

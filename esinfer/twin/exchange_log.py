@@ -39,6 +39,7 @@ class Entry:
         "ending",
         "faults",
         "sequence",
+        "stubs",
         "time",
     )
 
@@ -46,6 +47,7 @@ class Entry:
         self.sequence = sequence
         self.time = time
         self.faults: Sequence[str] = ()
+        self.stubs: Sequence[str] = ()
         self.answer: TwinAnswer | None = None
         self.ending: str | None = None
         self._log = log
@@ -82,6 +84,7 @@ class Entry:
                 **self._taken.to_wire(hidden),
             },
             "faults": list(self.faults),
+            **({"stubs": list(self.stubs)} if self.stubs else {}),
             "answer": self._answer_to_wire(hidden),
             "ending": self.ending,
         }

@@ -38,6 +38,8 @@ __all__ = [
 ]
 
 ONE_HOUR = 3600.0
+FRAMING = ("connection", "content-length", "transfer-encoding")
+"""Headers that HTTP sets; the fault ``truncate`` lies about them."""
 
 
 class ChoiceField(WireField[str]):

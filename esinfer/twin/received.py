@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
 from esinfer.twin.answers import TwinRequest
+from esinfer.twin.chat_request import text_of
 
 CHAT_TASKS: Final = frozenset({"completion", "chat_completion"})
 
@@ -80,6 +81,30 @@ class Received:
             if isinstance(value, dict) and isinstance(value.get("sentences"), list):
                 return 1 + len(value["sentences"])
         return 1
+
+    @cached_property
+    def texts(self) -> Sequence[str]:
+        """The inputs that are answered one by one: texts, documents, or a chat's last message.
+
+        Empty if there are any but texts among them.
+        """
+        document: Any = self.document
+        match document:
+            case {"messages": [*_, {"content": content}]}:
+                said = text_of(content)
+                return () if said is None else (said,)
+            case {"inputs": list(texts)} | {"texts": list(texts)}:
+                return texts if all(isinstance(text, str) for text in texts) else ()
+            case {"inputs": str(text)}:
+                return (text,)
+            case _:
+                return ()
+
+    @property
+    def query(self) -> str | None:
+        """What the documents of a rerank are compared with."""
+        query = self.document.get("query") if isinstance(self.document, dict) else None
+        return query if isinstance(query, str) else None
 
     def has_text(self, text: str) -> bool:
         """Whether a string of the body holds ``text``; of a body that is no JSON, its bytes."""

@@ -15,7 +15,7 @@ from typing import Final
 
 import aiohttp
 
-from esinfer.errors import ResponseTooLarge
+from esinfer.errors import ResponseTooLarge, StubbedError
 from esinfer.tasks import TaskType
 from esinfer.twin.answers import TwinAnswer, TwinRequest
 from esinfer.twin.delivery import Delivery, Ending
@@ -127,6 +127,9 @@ class TwinTransport:
         if delivery.ending is Ending.STALLED:
             await self._pause(delivery.hold, request)
         exchange.end(delivery.ending)
+        refusal = delivery.refusal
+        if refusal is not None:
+            raise StubbedError(type=refusal.type, reason=refusal.reason, status=refusal.status)
         error: aiohttp.ClientError = aiohttp.ClientPayloadError()
         if not delivery.begins:
             is_reset = delivery.ending is Ending.RESET

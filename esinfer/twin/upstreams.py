@@ -22,10 +22,13 @@ from esinfer.twin.delivery import Call, Delivery, Dialect, Effect
 from esinfer.twin.exchange_log import Entry, ExchangeLog, LogLimits
 from esinfer.twin.faults.answers import overloaded
 from esinfer.twin.faults.fault import ArmedFault, Fault
+from esinfer.twin.known_models import DEFAULT_MODEL, model_named
 from esinfer.twin.pauses import Pauses, Sleep
+from esinfer.twin.pins.pins import Pins
 from esinfer.twin.received import Received
 from esinfer.twin.servers import DEFAULT_PROFILE, MakeServer, Server
 from esinfer.twin.states import Condition, State, StateSettings
+from esinfer.twin.stubs.shelf import Stubs, deliver
 
 DEFAULT: Final = "default"
 """The upstream that answers where no other one's pattern fits."""
@@ -91,7 +94,7 @@ ABANDONED: Final = "abandoned"
 class Upstream:
     """One upstream at work."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- half of it is what the upstreams of a twin share
         self,
         name: str,
         settings: UpstreamSettings,
@@ -100,6 +103,7 @@ class Upstream:
         log: ExchangeLog,
         clock: Callable[[], float],
         sequence: Iterator[int],
+        stubs: Stubs,
     ) -> None:
         self.name = name
         self.settings = settings
@@ -107,6 +111,7 @@ class Upstream:
         self.log = log
         self._clock = clock
         self._sequence = sequence
+        self._stubs = stubs
         self._condition = Condition(settings.state, clock())
         self._faults = [ArmedFault(fault) for fault in settings.faults]
         self._in_flight = 0
@@ -140,7 +145,7 @@ class Upstream:
             effect, permits = overloaded, 0
         entry = self.log.open(received, next(self._sequence), now)
         entry.faults = names
-        exchange = Exchange(delay=delay, entry=entry, _make=self._maker(received, effect))
+        exchange = Exchange(delay=delay, entry=entry, _make=self._maker(entry, received, effect))
         try:
             yield exchange
         finally:
@@ -176,14 +181,26 @@ class Upstream:
         return items
 
     def _maker(
-        self, received: Received, effect: Effect | None
+        self, entry: Entry, received: Received, effect: Effect | None
     ) -> Callable[[Callable[[], TwinAnswer]], Delivery]:
-        if effect is None:
+        if effect is None and not self._stubs:
             return lambda answer: Delivery(answer=answer())
         server = self.settings.server
         dialect = dialect_of(server.profile, received)
-        model = server.model or "sentence-transformers/all-MiniLM-L6-v2"
-        return lambda answer: effect(Call(dialect=dialect, model=model, answer=answer))
+        model = server.model or DEFAULT_MODEL
+
+        def stubbed(answer: Callable[[], TwinAnswer]) -> Delivery:
+            taken = self._stubs.take(received)
+            entry.stubs = [name for name, *_ in taken]
+            call = Call(dialect=dialect, model=model, answer=answer)
+            return deliver(taken, call, received.task_type)
+
+        if effect is None:
+            return stubbed
+        # A fault that changes the good answer changes that of the stubs.
+        return lambda answer: effect(
+            Call(dialect=dialect, model=model, answer=lambda: stubbed(answer).answer)
+        )
 
 
 def dialect_of(profile: str, received: Received) -> Dialect:
@@ -198,7 +215,8 @@ def dialect_of(profile: str, received: Received) -> Dialect:
 
 
 class Upstreams:
-    """Named upstreams, found by url; ``default`` is always there.
+    """Named upstreams, found by url; ``default`` is always there. They share their ``stubs``
+    and the ``pins``, which are those of the embedder that ``make_server`` uses.
 
     ``sleep`` and ``clock`` (seconds) are the only time there is: with those of
     a virtual clock delays take no time.
@@ -212,7 +230,10 @@ class Upstreams:
         limits: LogLimits = LogLimits(),  # noqa: B008 - it is frozen
         sleep: Sleep | None = None,
         clock: Callable[[], float] = time.time,
+        pins: Pins | None = None,
     ) -> None:
+        self.stubs = Stubs()
+        self.pins = Pins() if pins is None else pins
         self.pauses = Pauses() if sleep is None else Pauses(sleep)
         self._make_server = make_server
         self._default = default
@@ -252,6 +273,7 @@ class Upstreams:
             log=log,
             clock=self._clock,
             sequence=self._sequence,
+            stubs=self.stubs,
         )
         self._upstreams[name] = made
         return made
@@ -273,6 +295,14 @@ class Upstreams:
     def clear(self) -> None:
         """Back to the start."""
         self._upstreams.clear()
+
+    @property
+    def dimensions(self) -> Iterator[tuple[str, int]]:
+        """The name of each upstream, and the dimensions of its vectors."""
+        for upstream in self:
+            server = upstream.settings.server
+            model = model_named(server.model or DEFAULT_MODEL, server.dimensions)
+            yield upstream.name, model.dimensions
 
     @property
     def is_full(self) -> bool:

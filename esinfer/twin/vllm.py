@@ -11,7 +11,7 @@ upstream.md section 1d.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from time import time
 from typing import Final
@@ -19,11 +19,12 @@ from typing import Final
 from esinfer.twin.answers import EVENT_STREAM, JSON, Failure, Refused, TwinAnswer, TwinRequest, json
 from esinfer.twin.axum import answered, lower
 from esinfer.twin.chat import called_tool, complete
+from esinfer.twin.chat_forms import Said, spoken
 from esinfer.twin.chat_request import ChatRequest, load_chat_request
 from esinfer.twin.known_models import DEFAULT_MODEL
 from esinfer.twin.serde import MalformedBody
 from esinfer.twin.servers import UNLIMITED, Kind
-from esinfer.twin.vllm_forms import Head, VllmEvents, ended, whole
+from esinfer.twin.vllm_forms import Ended, Head, VllmEvents, ended, whole
 
 _CHAT: Final = "/v1/chat/completions"
 
@@ -56,13 +57,14 @@ class Vllm:
         except Failure as error:
             raise refusal(400, error.error.removeprefix("Tool error: ")) from error
         self._check(asked)
-        completion = ended(complete(asked, tool), asked.stop)
+        completion = complete(asked, tool)
         head = Head(_id(request.body), self.model_id, int(self.now()))
-        if not asked.stream:
-            return TwinAnswer(status=200, content_type=JSON, body=whole(completion, head))
-        events = VllmEvents(completion, head, with_usage=asked.include_usage)
-        content_type = f"{EVENT_STREAM}; charset=utf-8"
-        return TwinAnswer(status=200, content_type=content_type, events=events)
+
+        def say(said: Said) -> TwinAnswer:
+            told = ended(spoken(said, completion.prompt_tokens), ())
+            return replace(_answer(told, asked, head), say=say)
+
+        return replace(_answer(ended(completion, asked.stop), asked, head), say=say)
 
     def models(self, _request: TwinRequest) -> TwinAnswer:
         """``GET /v1/models``: the only one."""
@@ -96,6 +98,14 @@ class Vllm:
         for wrong, reason in _FAULTS:
             if wrong(request):
                 raise refusal(400, reason.format(request=request))
+
+
+def _answer(end: Ended, asked: ChatRequest, head: Head) -> TwinAnswer:
+    if not asked.stream:
+        return TwinAnswer(status=200, content_type=JSON, body=whole(end, head))
+    events = VllmEvents(end, head, with_usage=asked.include_usage)
+    content_type = f"{EVENT_STREAM}; charset=utf-8"
+    return TwinAnswer(status=200, content_type=content_type, events=events)
 
 
 def refusal(status: int, message: str, kind: str = "BadRequestError") -> Refused:

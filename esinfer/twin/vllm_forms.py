@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import orjson
 
-from esinfer.twin.chat_forms import DONE, Completion, event
+from esinfer.twin.chat_forms import DONE, Completion, ToolCall, event
 from esinfer.twin.words import pieces
 
 _ASSISTANT: Final = {"role": "assistant"}
@@ -46,10 +46,10 @@ def ended(completion: Completion, stop: Sequence[str]) -> Ended:
     """In vLLM the stop sequence is left out of the text, and the call of a tool is a reason."""
     if completion.tool is not None:
         return Ended(replace(completion, finish_reason="tool_calls"), None)
-    if completion.finish_reason != "stop_sequence":
-        return Ended(completion, None)
     text = "".join(completion.tokens)
-    sequence = max((each for each in stop if text.endswith(each)), key=len)
+    sequence = max((each for each in stop if text.endswith(each)), key=len, default=None)
+    if completion.finish_reason != "stop_sequence" or sequence is None:
+        return Ended(completion, None)
     tokens = pieces(text.removesuffix(sequence))
     return Ended(replace(completion, tokens=tokens, finish_reason="stop"), sequence)
 
@@ -71,12 +71,20 @@ def _message(completion: Completion, head: Head) -> Mapping[str, object]:
     text = "".join(completion.tokens)
     if completion.tool is None:
         return {**_ASSISTANT, "content": text, "tool_calls": []}
-    function = {"name": completion.tool, "arguments": text}
-    return {**_ASSISTANT, "content": None, "tool_calls": [{**_call(head), "function": function}]}
+    calls = [
+        {**_call(head, index), "function": {"name": name, "arguments": "".join(arguments)}}
+        for index, (name, arguments) in enumerate(_calls(completion.tool, completion))
+    ]
+    return {**_ASSISTANT, "content": None, "tool_calls": calls}
 
 
-def _call(head: Head) -> dict[str, object]:
-    return {"id": f"chatcmpl-tool-{head.id}", "type": "function"}
+def _calls(tool: str, completion: Completion) -> Sequence[ToolCall]:
+    return [ToolCall(tool, completion.tokens), *completion.further]
+
+
+def _call(head: Head, index: int) -> dict[str, object]:
+    number = f"-{index}" if index else ""
+    return {"id": f"chatcmpl-tool-{head.id}{number}", "type": "function"}
 
 
 def _usage(completion: Completion) -> dict[str, int]:
@@ -97,8 +105,8 @@ class VllmEvents:
 
     def __iter__(self) -> Iterator[bytes]:
         yield self._chunk({**_ASSISTANT, "content": ""})
-        for index, token in enumerate(self.end.completion.tokens):
-            yield self._chunk(self._delta(token, first=index == 0))
+        for delta in self._deltas():
+            yield self._chunk(delta)
         last = {
             "finish_reason": self.end.completion.finish_reason,
             "stop_reason": self.end.stop_reason,
@@ -109,14 +117,20 @@ class VllmEvents:
             yield event({**head, "choices": [], "usage": _usage(self.end.completion)})
         yield DONE
 
-    def _delta(self, token: str, *, first: bool) -> Mapping[str, object]:
+    def _deltas(self) -> Iterator[Mapping[str, object]]:
         """The first delta of a call says what is called, all others have arguments alone."""
-        tool = self.end.completion.tool
-        if tool is None:
-            return {"content": token}
-        call = _call(self.head) if first else {}
-        function = {"name": tool, "arguments": token} if first else {"arguments": token}
-        return {"tool_calls": [{"index": 0, **call, "function": function}]}
+        completion = self.end.completion
+        if completion.tool is None:
+            for token in completion.tokens:
+                yield {"content": token}
+            return
+        for index, (name, arguments) in enumerate(_calls(completion.tool, completion)):
+            call: Mapping[str, object] = _call(self.head, index)
+            named: Mapping[str, object] = {"name": name}
+            for fragment in arguments:
+                function = {**named, "arguments": fragment}
+                yield {"tool_calls": [{"index": index, **call, "function": function}]}
+                call, named = {}, {}
 
     def _chunk(
         self, delta: Mapping[str, object], last: Mapping[str, object] | None = None

@@ -6,9 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from esinfer.errors import IllegalArgument
+from esinfer.json_reader import token_of
 from esinfer.json_schema import Named, any_of
-from esinfer.nested_parser import ObjectField
-from esinfer.object_parser import ObjectParser
+from esinfer.nested_parser import ObjectField, StoppedReading, parse_object
+from esinfer.object_parser import Nested, ObjectParser, Problem
+from esinfer.similar import did_you_mean
 from esinfer.twin import fields
 from esinfer.twin.delivery import Effect
 from esinfer.twin.faults import answers, bodies, events, wire
@@ -23,8 +26,6 @@ TASK_TYPES: Final = (
     "chat_completion",
 )
 _MANY: Final = 1_000_000
-_FRAMING: Final = ("connection", "content-length", "transfer-encoding")
-"""Headers that HTTP sets; ``truncate`` lies about them."""
 
 
 class MatchParser(ObjectParser):
@@ -89,7 +90,7 @@ class _Redirect(FaultParser):
 class _Respond(FaultParser):
     status = fields.CountField(200, 599)
     body = fields.AnyField()
-    headers = fields.HeadersField(_FRAMING)
+    headers = fields.HeadersField(fields.FRAMING)
 
 
 class _Malformed(FaultParser):
@@ -244,3 +245,22 @@ def make_fault(loaded: Mapping[str, Any], declared: Mapping[str, object]) -> Fau
         streams_only=KINDS[kind].streams_only,
         wire=wire_form,
     )
+
+
+def read_fault(value: object, steps: tuple[int, ...]) -> Fault:
+    """The fault that a JSON value declares; StoppedReading, counted from ``steps``, if none."""
+    if not isinstance(value, dict):
+        problem = Problem(f"Expected START_OBJECT but was: {token_of(value)}")
+        raise StoppedReading(Nested("fault", steps, problem), steps)
+    kind = value.get("kind")
+    if isinstance(kind, str) and kind not in NAMES:
+        hint = did_you_mean(kind, NAMES) or f"expected one of [{', '.join(NAMES)}]"
+        cause = IllegalArgument(reason=f"unknown kind of fault [{kind}], {hint}")
+        problem = Problem("failed to parse field [kind]", cause)
+        raise StoppedReading(Nested("fault", (*steps, "kind"), problem), (*steps, "kind"))
+    parser = parser_of(kind if isinstance(kind, str) else NAMES[0])
+    loaded = parse_object(parser, value, steps)
+    try:
+        return make_fault(loaded, value)
+    except IllegalArgument as cause:
+        raise StoppedReading(cause, steps, at_end=True) from cause
