@@ -70,7 +70,7 @@ $(CLIENTS)/js%/.ready: tests/clients/js%/package.json
 test-kit: $(READY) $(KIT)/python/.ready ## run the sample project's tests with the wheel alone
 	rm -rf build/lib build/bdist.* $(KIT)/wheel
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir $(KIT)/wheel .
-	$(KIT)/python/bin/python -m pip uninstall --quiet --yes esinfer
+	$(KIT)/python/bin/python -m pip uninstall -qqq --yes esinfer
 	$(KIT)/python/bin/python -m pip install --quiet --disable-pip-version-check $(KIT)/wheel/*.whl
 	@$(BIN)/python -m tests.kit.run
 

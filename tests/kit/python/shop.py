@@ -33,7 +33,8 @@ class Shop:
     def best(self, wish: str, offers: Sequence[str]) -> str:
         """The offer that is nearest to a wish."""
         answer = self._es.inference.rerank(inference_id=RERANKER, query=wish, input=list(offers))
-        return offers[answer["rerank"][0]["index"]]
+        first: int = answer["rerank"][0]["index"]
+        return offers[first]
 
     def advise(self, question: str) -> str:
         """What the chat says, as it comes in."""
