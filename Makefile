@@ -10,7 +10,7 @@ NODE := $(shell command -v npm >/dev/null && node -p 'parseInt(process.versions.
 CLIENT_SUITES := client-py8 client-py9 client-hub $(if $(NODE),client-js8 client-js9)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run minilm minilm-if-there static-model test test-postgresql crash test-clients test-kit no-node $(CLIENT_SUITES) check format bench clean
+.PHONY: help install demo run minilm minilm-if-there static-model test test-postgresql crash test-clients test-kit no-node $(CLIENT_SUITES) check format bench image clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -94,6 +94,9 @@ format: $(READY) ## format the code and mend what lint can mend
 bench: $(READY) ## measure against bare aiohttp; writes build/bench.md
 	@mkdir -p build
 	$(BIN)/python -m tests.bench --output build/bench.md
+
+image: ## build the container image esinfer
+	docker build --tag esinfer .
 
 clean: ## remove the environment and what tools left behind
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .coverage

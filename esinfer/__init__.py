@@ -19,13 +19,15 @@ The path of ``POST /_inference/text_embedding/{id}``, a module a step::
 ``lifecycle`` creates, changes and removes endpoints, ``stores`` keeps them;
 ``chunked`` cuts inputs into the chunks of ``chunking`` and runs an inference
 for each batch; ``namespaces`` keeps what is private apart, ``journal`` notes
-what happens, ``clock`` is the only time there is. ``app`` joins the parts;
-``twin`` stands in for Hugging Face, ``replay`` records what the real one says
-and says it again; ``seeds`` puts
-there what a file says; ``api/openapi`` describes all routes. Imports run one way:
-app, api, namespaces, lifecycle and chunked, inference, journal, services and
-limits, upstream and stores, endpoints, tasks, the formats (``object_parser``,
-``json_reader``, ``json_schema``, ``java``, ``units``), ``errors``.
+what happens, ``metrics`` counts it, ``clock`` is the only time there is.
+``app`` joins the parts, ``workers`` runs several of it; ``twin`` stands in for
+Hugging Face, ``replay`` records what the real one says and says it again;
+``seeds`` puts there what a file says; ``api/openapi`` describes all routes;
+``testing`` is for test suites, and ``pytest_plugin`` brings it to pytest.
+Imports run one way: app, api, namespaces, lifecycle and chunked, inference,
+journal, services, metrics, limits, upstream and stores, endpoints, tasks, the
+formats (``object_parser``, ``json_reader``, ``json_schema``, ``java``,
+``units``), ``errors``.
 """
 
 __version__ = "0.1.0"

@@ -10,19 +10,24 @@ from functools import partial
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from esinfer.addresses import make_rules
 from esinfer.api.about import About, Mode
 from esinfer.api.body import MAX_CONTENT_LENGTH, MAX_INPUTS
 from esinfer.api.guard import ACTIONS, AUTHENTICATOR
 from esinfer.api.keys import ABOUT, NAMESPACES, REGISTRY, WHOLE_CHAT
+from esinfer.api.metrics import ENDPOINT_COUNTS, METERS, EndpointCounts
 from esinfer.api.middleware import elasticsearch, sign
+from esinfer.api.observing import add_timing, observer
 from esinfer.api.responses import EVENT_FORM, EventForm
 from esinfer.api.routes import add_routes
 from esinfer.api.similarities import SIMILARITIES_PARSER
 from esinfer.api.stubs import STUB_PARSER
 from esinfer.api.upstreams import UPSTREAM_PARSER
 from esinfer.config import Config
+from esinfer.metrics.board import Board, Slot
+from esinfer.metrics.meters import Meters
 from esinfer.namespaces import Namespace, Namespaces
 from esinfer.parts import (
     Shared,
@@ -31,6 +36,7 @@ from esinfer.parts import (
     make_upstreams,
     start_of_upstream,
 )
+from esinfer.readiness import READINESS, Readiness
 from esinfer.services.registry import ServiceRegistry
 from esinfer.services.stored import EndpointCodec
 from esinfer.stores.opening import StoreSettings, open_store
@@ -43,10 +49,14 @@ from esinfer.upstream import HttpSettings, HttpTransport, make_session
 _LOGGER = logging.getLogger(__name__)
 
 
-def make_app(config: Config, mode: Mode = "serve") -> web.Application:
-    """The server: ``serve`` calls real upstreams, ``mock`` the twin in process."""
+def make_app(config: Config, mode: Mode = "serve", *, slot: Slot | None = None) -> web.Application:
+    """The server: ``serve`` calls real upstreams, ``mock`` the twin in process.
+
+    One of several workers counts in the ``slot`` that it is given.
+    """
+    meters = Meters(slot or Board().slots[0]) if config.metrics.enabled else None
     app = web.Application(
-        middlewares=[elasticsearch],
+        middlewares=[*_observers(config, meters), elasticsearch],
         # aiohttp allows one byte more than it says; our own check comes first.
         client_max_size=config.server.max_content_length,
     )
@@ -64,13 +74,26 @@ def make_app(config: Config, mode: Mode = "serve") -> web.Application:
     app[UPSTREAM_PARSER] = UpstreamParser()
     app[STUB_PARSER] = StubParser()
     app[SIMILARITIES_PARSER] = SimilaritiesParser()
+    app[READINESS] = Readiness()
     app.on_response_prepare.append(sign)
+    if config.metrics.server_timing:
+        app.on_response_prepare.append(add_timing)
+    if meters is not None:
+        app[METERS] = meters
+        app[ENDPOINT_COUNTS] = EndpointCounts()
     _add_guard(app, config.security.credentials)
-    app.cleanup_ctx.append(_namespaces(config, mode))
+    app.cleanup_ctx.append(_namespaces(config, mode, meters))
     app.cleanup_ctx.append(_seed)
     app.on_shutdown.append(_stop_waiting)
     add_routes(app)
     return app
+
+
+def _observers(config: Config, meters: Meters | None) -> list[Middleware]:
+    """What watches requests; nothing, where nobody wants to know."""
+    log = config.logging
+    wanted = meters or config.metrics.server_timing or log.access_log or log.format == "json"
+    return [observer(meters, access_log=log.access_log)] if wanted else []
 
 
 def _add_guard(app: web.Application, credentials: str) -> None:
@@ -124,7 +147,9 @@ async def _stop_waiting(app: web.Application) -> None:
     app[NAMESPACES].close()
 
 
-def _namespaces(config: Config, mode: Mode) -> Callable[[web.Application], AsyncIterator[None]]:
+def _namespaces(
+    config: Config, mode: Mode, meters: Meters | None
+) -> Callable[[web.Application], AsyncIterator[None]]:
     """What belongs to the event loop: store, session, limiters and all that uses them.
 
     StoreError or RecordingError keeps the server from starting.
@@ -134,9 +159,9 @@ def _namespaces(config: Config, mode: Mode) -> Callable[[web.Application], Async
     sow = _sow(config)
 
     async def context(app: web.Application) -> AsyncIterator[None]:
-        settings = _store_settings(config)
+        settings = store_settings(config)
         async with open_store(settings, EndpointCodec(app[REGISTRY]), os.environ) as store:
-            shared = Shared(config, app[REGISTRY], store)
+            shared = Shared(config, app[REGISTRY], store, meters)
             if mode == "mock":
                 make_mock = partial(make_mock_namespace, shared)
                 app[NAMESPACES] = Namespaces(make_mock, most=config.mock.namespaces, sow=sow)
@@ -153,7 +178,8 @@ def _namespaces(config: Config, mode: Mode) -> Callable[[web.Application], Async
     return context
 
 
-def _store_settings(config: Config) -> StoreSettings:
+def store_settings(config: Config) -> StoreSettings:
+    """Where endpoints are kept."""
     store = config.store
     return StoreSettings(
         kind=store.kind, path=store.path, url=store.url, key=store.key, key_file=store.key_file

@@ -1,4 +1,4 @@
-"""The command line: the servers ``serve``, ``mock`` and ``twin``, ``chunk`` and ``hash``.
+"""The command line: ``serve``, ``mock`` and ``twin``, ``chunk``, ``endpoints`` and ``hash``.
 
 What a command needs to run is imported when it runs, so that ``--help`` and a
 wrong option are answered at once.
@@ -15,14 +15,17 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from esinfer import __version__, chunk_command, hash_command, logs
+from esinfer import __version__, chunk_command, endpoints_command, hash_command, logs
 from esinfer.config import COMMAND_DEFAULTS, TWIN_PROFILES, Config, ConfigError, load
+from esinfer.transfer import TransferError
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Mapping, Sequence
 
     from aiohttp import web
+
+    from esinfer.serving import Post
 
 _NEW_OBJECTS = 50_000
 """So many more objects than went are there when young garbage is looked for; CPython: 700."""
@@ -54,6 +57,7 @@ examples:
   esinfer mock --set inference.retry_initial_delay=10ms
   esinfer twin --profile toolkit             a stand-in for the Inference Toolkit
   esinfer chunk README.md --strategy sentence --max-chunk-size 60
+  esinfer endpoints export > endpoints.json  the endpoints of a running server
 
 `esinfer COMMAND --help` explains a command's options."""
 
@@ -105,7 +109,9 @@ def _parser() -> _Parser:
             allow_abbrev=False,
         )
         _add_server_options(command, port)
-        if name != "serve":
+        if name == "serve":
+            _add_workers(command)
+        else:
             _add_profile(command)
         _add_replay_options(command, name)
         if name != "twin":
@@ -123,6 +129,16 @@ def _parser() -> _Parser:
     )
     chunk_command.add_options(command)
     command.set_defaults(parser=command, run=chunk_command.run)
+    command = commands.add_parser(
+        "endpoints",
+        help="list, export and import the endpoints of a running server",
+        description=endpoints_command.DESCRIPTION,
+        epilog=endpoints_command.EXAMPLES,
+        formatter_class=raw,
+        allow_abbrev=False,
+    )
+    command.set_defaults(parser=command, run=_run_endpoints)
+    endpoints_command.add_options(command)
     command = commands.add_parser(
         "hash",
         help="hash a password, API key or token for the credentials file",
@@ -165,6 +181,21 @@ def _add_profile(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_workers(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--workers",
+        type=_workers,
+        metavar="N",
+        help="processes that serve the port, on one durable store (default: 1)",
+    )
+
+
+def _workers(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 256:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to 256, got {text!r}")
+    return int(text)
+
+
 def _add_replay_options(parser: argparse.ArgumentParser, command: str) -> None:
     """Those of ``[replay]``; each is called as its destination says."""
     if command == "serve":
@@ -201,6 +232,7 @@ def _config(args: argparse.Namespace, environ: Mapping[str, str]) -> Config:
         "server.host": args.host,
         "server.port": args.port,
         "logging.format": args.log_format,
+        "server.workers": getattr(args, "workers", None),
         "twin.profile": getattr(args, "profile", None),
         "store.seed": getattr(args, "seed", None),
         **{name: value for name, value in vars(args).items() if name.startswith("replay.")},
@@ -215,27 +247,29 @@ def _run_server(args: argparse.Namespace) -> int:
 
     import asyncio  # noqa: PLC0415 -- heavy, as below
 
-    from esinfer.replay.problems import RecordingError  # noqa: PLC0415
-    from esinfer.security.credentials import CredentialsError  # noqa: PLC0415
-    from esinfer.seed_file import SeedError  # noqa: PLC0415
-    from esinfer.serving import ListenError  # noqa: PLC0415
-    from esinfer.stores.errors import StoreError  # noqa: PLC0415
-    from esinfer.tls import TlsFileError  # noqa: PLC0415
+    from esinfer.refusals import REFUSALS  # noqa: PLC0415
 
-    refusals = (
-        ListenError,
-        StoreError,
-        RecordingError,
-        TlsFileError,
-        CredentialsError,
-        SeedError,
-    )
     try:
+        if config.server.workers > 1:
+            from esinfer import worker_command  # noqa: PLC0415 -- for those who want several
+
+            return worker_command.run(args.command, config, _serve)
         asyncio.run(_serve(args.command, config))
-    except refusals as error:
+    except REFUSALS as error:
         return _refuse(error)
     _leave_unfinished()
     return 0
+
+
+def _run_endpoints(args: argparse.Namespace) -> int:
+    if not getattr(args, "secrets", False):
+        return endpoints_command.run(args, None)
+    config = load(args.conf, os.environ, args.set, COMMAND_DEFAULTS["serve"])
+    logs.configure(config.logging.format, "error")
+
+    from esinfer.app import store_settings  # noqa: PLC0415 -- heavy
+
+    return endpoints_command.run(args, store_settings(config))
 
 
 def _leave_unfinished() -> None:
@@ -248,21 +282,23 @@ def _leave_unfinished() -> None:
         os._exit(0)
 
 
-async def _serve(command: str, config: Config) -> None:
+async def _serve(command: str, config: Config, post: Post | None = None) -> None:
     from esinfer.connection import ConnectionLimits  # noqa: PLC0415
     from esinfer.serving import STOP_SIGNALS, serve  # noqa: PLC0415
 
     tls = _tls(config)
-    app, make_runner = _application(command, config)
+    app, make_runner = _application(command, config, post)
     _collect_less_often()
     await serve(
         app,
         command=command,
         host=config.server.host,
         port=config.server.port,
+        shutdown_delay=config.server.shutdown_delay,
         shutdown_timeout=config.server.shutdown_timeout,
         log_format=config.logging.format,
         make_runner=make_runner,
+        post=post,
         tls=tls,
         limits=ConnectionLimits(
             connections=config.server.max_connections,
@@ -299,7 +335,7 @@ def _collect_less_often() -> None:
 
 
 def _application(
-    command: str, config: Config
+    command: str, config: Config, post: Post | None = None
 ) -> tuple[web.Application, Callable[..., web.AppRunner]]:
     """The application of a command, and what makes its runner."""
     from esinfer.app import make_app, make_twin  # noqa: PLC0415
@@ -311,7 +347,9 @@ def _application(
 
     from esinfer.api import protocol as api  # noqa: PLC0415
 
-    return make_app(config, mode="mock" if command == "mock" else "serve"), api.make_runner
+    slot = post.slot if post else None
+    app = make_app(config, mode="mock" if command == "mock" else "serve", slot=slot)
+    return app, api.make_runner
 
 
 def _refuse(error: Exception) -> int:
@@ -330,7 +368,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     try:
         status: int = args.run(args)
-    except (ConfigError, chunk_command.InputError, hash_command.SecretError) as error:
+    except (
+        ConfigError,
+        chunk_command.InputError,
+        hash_command.SecretError,
+        TransferError,
+    ) as error:
         return _refuse(error)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT

@@ -61,6 +61,12 @@ class ServerConfig:
     shutdown_timeout: float = duration(
         "30s", "How long requests in flight may go on after SIGTERM or SIGINT; a duration."
     )
+    shutdown_delay: float = duration(
+        "0s", "How long /_esinfer/ready answers 503 before the server stops accepting; a duration."
+    )
+    workers: int = integer(
+        1, "Processes that serve the port, of `serve` with a durable store.", low=1, high=256
+    )
     max_inputs: int = integer(
         0, "Most inputs of one inference, each a text or document; 0 is no limit.", low=0
     )
@@ -342,6 +348,17 @@ class LoggingConfig:
     format: str = choice(
         "text", 'Log lines as "text" or as "json" objects; --log-format wins.', "text", "json"
     )
+    access_log: bool = flag(default=False, comment="Whether every request is logged, at info.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsConfig:
+    """What is measured and told, of `serve` and `mock`."""
+
+    enabled: bool = flag(default=True, comment="Whether /_esinfer/metrics counts and answers.")
+    server_timing: bool = flag(
+        default=True, comment="Whether answers to inferences have a Server-Timing header."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -360,6 +377,7 @@ class Config:
     clock: ClockConfig = ClockConfig()
     journal: JournalConfig = JournalConfig()
     logging: LoggingConfig = LoggingConfig()
+    metrics: MetricsConfig = MetricsConfig()
 
 
 _SECTIONS: Mapping[str, type[Any]] = {

@@ -350,6 +350,13 @@ class StoreUnavailable(StatusException):
     template = "The store of inference endpoints is not available"
 
 
+class ServerStopping(StatusException):
+    """Said to those who ask whether to send requests here, and to nobody else."""
+
+    status = 503
+    template = "The server is stopping"
+
+
 class NotRecorded(StatusException):
     """A request that only a recording may answer, which does not have it."""
 

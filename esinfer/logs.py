@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
+from contextvars import ContextVar
 from datetime import UTC, datetime
 
 _LEVELS = {
@@ -18,6 +20,7 @@ _LEVELS = {
     "error": logging.ERROR,
 }
 _NAMES = {logging.WARNING: "WARN", logging.CRITICAL: "FATAL"}
+_DATASETS = {"esinfer.access": "esinfer.access"}
 _CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(32), 127)}
 
 
@@ -28,6 +31,10 @@ def _timestamp(record: logging.LogRecord) -> str:
 
 def _level(record: logging.LogRecord) -> str:
     return _NAMES.get(record.levelno, record.levelname)
+
+
+REQUEST_IDS: ContextVar[dict[str, str]] = ContextVar("request_ids", default={})  # noqa: B039 -- never changed
+"""What JSON lines about the request that is being answered have in common, such as ``trace.id``."""
 
 
 class TextFormatter(logging.Formatter):
@@ -43,16 +50,27 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line, with the member names of Elasticsearch's own logs."""
+    """One JSON object a line, with the member names of ECS, as in Elasticsearch's own logs.
+
+    What a record's ``ecs`` holds (given with ``extra``) comes as it is.
+    Source: https://www.elastic.co/docs/reference/ecs.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
-        line = {
+        line: dict[str, object] = {
             "@timestamp": _timestamp(record),
             "log.level": _level(record),
             "log.logger": record.name,
             "message": record.getMessage(),
+            "ecs.version": "1.2.0",
+            "service.name": "esinfer",
+            "event.dataset": _DATASETS.get(record.name, "esinfer.server"),
+            "process.pid": os.getpid(),
+            **REQUEST_IDS.get(),
+            **getattr(record, "ecs", {}),
         }
-        if record.exc_info:
+        if record.exc_info and record.exc_info[0]:
+            line["error.type"] = record.exc_info[0].__name__
             line["error.stack_trace"] = self.formatException(record.exc_info)
         return json.dumps(line)
 

@@ -22,6 +22,8 @@ from esinfer.inference import Inference, RetryPolicy
 from esinfer.journal import Journal, JournalLimits
 from esinfer.lifecycle import Lifecycle
 from esinfer.limits import RateLimits
+from esinfer.metrics.measured import MeasuredLimits, MeasuredTransport
+from esinfer.metrics.meters import Meters
 from esinfer.mocking import Mocking
 from esinfer.namespaces import DEFAULT, Namespace
 from esinfer.region_policy import MemoryRegionPolicyStore, RegionPolicies
@@ -46,6 +48,7 @@ class Shared(NamedTuple):
     config: Config
     registry: ServiceRegistry
     store: OpenStore
+    meters: Meters | None
 
 
 # -- the twin -----------------------------------------------------------------
@@ -181,7 +184,7 @@ def make_live_namespace(shared: Shared, http: Transport, name: str) -> Namespace
 def _make_namespace(shared: Shared, own: _Own) -> Namespace:
     config = shared.config
     store = _store(shared, own.name)
-    inference = _make_inference(config, own)
+    inference = _make_inference(shared, own)
     return Namespace(
         name=own.name,
         clock=own.clock,
@@ -207,17 +210,24 @@ def _store(shared: Shared, name: str) -> OpenStore:
     return OpenStore(endpoints=MemoryStore(), region_policy=MemoryRegionPolicyStore())
 
 
-def _make_inference(config: Config, own: _Own) -> Inference:
-    settings = config.inference
+def _make_inference(shared: Shared, own: _Own) -> Inference:
+    settings = shared.config.inference
     policy = RetryPolicy(
         initial_delay=settings.retry_initial_delay,
         max_delay_bound=settings.retry_max_delay_bound,
         timeout=settings.retry_timeout,
         reduction=settings.truncator_reduction_percentage,
     )
+    limits = RateLimits(queue_capacity=settings.queue_capacity, clock=own.clock)
+    transport = own.transport
+    if shared.meters is not None or shared.config.metrics.server_timing:
+        limits = MeasuredLimits(
+            queue_capacity=settings.queue_capacity, clock=own.clock, meters=shared.meters
+        )
+        transport = MeasuredTransport(transport, shared.meters)
     return Inference(
-        own.transport,
-        RateLimits(queue_capacity=settings.queue_capacity, clock=own.clock),
+        transport,
+        limits,
         policy,
         max_response_size=settings.max_response_size,
         clock=own.clock,

@@ -13,17 +13,23 @@ import json
 import logging
 import signal
 import socket
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from esinfer.readiness import READINESS
+
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     from esinfer.connection import ConnectionLimits
+    from esinfer.metrics.board import Slot
 
 _LOGGER = logging.getLogger(__name__)
+BACKLOG = 4096
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _REASONS = {
     errno.EADDRINUSE: "the address is already in use (another server? choose one with --port)",
@@ -33,37 +39,85 @@ _REASONS = {
 }
 
 
-class ListenError(Exception):
+class StartError(Exception):
+    """The server cannot start; the text is one line that says why."""
+
+
+class ListenError(StartError):
     """The server cannot listen where it should; the text is one line that says why."""
 
     def __init__(self, host: str, port: int, reason: str) -> None:
         super().__init__(f"cannot listen on {_authority(host, port)}: {reason}")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Post:
+    """What one of several processes gets from the one that started it (``workers``).
+
+    ``sockets`` makes bound sockets to listen on. ``tell`` is called once: with
+    None when connections are accepted, with a line when they cannot be.
+    ``lifeline`` is a descriptor that can be read when that process is gone.
+    ``slot`` is where this process counts.
+    """
+
+    sockets: Callable[[], Sequence[socket.socket]]
+    tell: Callable[[str | None], None]
+    lifeline: int
+    slot: Slot
+
+
 def _authority(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _stop_event() -> asyncio.Event:
+def _stop_event(post: Post | None) -> asyncio.Event:
     """An event that the stop signals set, instead of what they do otherwise."""
     stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
     for number in STOP_SIGNALS:
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, stop.set)
+    if post is not None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+        loop.add_reader(post.lifeline, _stop_alone, stop, post.lifeline)
     return stop
+
+
+def _stop_alone(stop: asyncio.Event, lifeline: int) -> None:
+    asyncio.get_running_loop().remove_reader(lifeline)
+    stop.set()
 
 
 async def _listen(runner: web.AppRunner, host: str, port: int, tls: ssl.SSLContext | None) -> int:
     """Accept connections; the port, which is the system's choice for 0."""
-    site = web.TCPSite(runner, host, port, ssl_context=tls, backlog=4096)
-    try:
+    site = web.TCPSite(runner, host, port, ssl_context=tls, backlog=BACKLOG)
+    with listen_errors(host, port):
         await site.start()
+    return site.port
+
+
+@contextmanager
+def listen_errors(host: str, port: int) -> Iterator[None]:
+    """ListenError in place of what the system says when it will not let us listen there."""
+    try:
+        yield
     except (socket.gaierror, UnicodeError) as error:
         reason = "the host name cannot be resolved (choose one with --host)"
         raise ListenError(host, port, reason) from error
     except OSError as error:
         reason = _REASONS.get(error.errno) or error.strerror or str(error)
         raise ListenError(host, port, reason) from error
-    return site.port
+
+
+async def _take_post(runner: web.AppRunner, post: Post, tls: ssl.SSLContext | None) -> None:
+    for bound in post.sockets():
+        await web.SockSite(runner, bound, ssl_context=tls, backlog=BACKLOG).start()
+    post.tell(None)
+
+
+def announce(command: str, host: str, port: int, log_format: str, *, secure: bool = False) -> None:
+    """Print the started line, the only one on standard output; ``secure`` is over TLS."""
+    address = f"{'https' if secure else 'http'}://{_authority(host, port)}"
+    print(_started_line(command, address, log_format), flush=True)  # noqa: T201 -- the one
 
 
 def _started_line(command: str, address: str, log_format: str) -> str:
@@ -82,15 +136,20 @@ async def serve(  # noqa: PLR0913 -- each is an option of the command line
     shutdown_timeout: float,
     log_format: str,
     make_runner: Callable[..., web.AppRunner],
+    shutdown_delay: float = 0.0,
+    post: Post | None = None,
     tls: ssl.SSLContext | None = None,
     limits: ConnectionLimits | None = None,
 ) -> None:
     """Serve ``app`` until SIGTERM or SIGINT, then let the requests in flight finish.
 
-    They have ``shutdown_timeout`` seconds. Further signals change nothing, as
-    long as the loop is open. ``limits`` go to ``make_runner``. Raises ListenError.
+    They have ``shutdown_timeout`` seconds; for ``shutdown_delay``
+    seconds before, new ones are still accepted while the server says that it is
+    not ready. Further signals change nothing, as long as the
+    loop is open. With a ``post`` it has the sockets, and is told instead of
+    standard output. ``limits`` go to ``make_runner``. Raises ListenError.
     """
-    stop = _stop_event()
+    stop = _stop_event(post)
     runner = make_runner(
         app,
         **({} if limits is None else {"limits": limits}),
@@ -101,10 +160,14 @@ async def serve(  # noqa: PLR0913 -- each is an option of the command line
     )
     try:
         await runner.setup()
-        bound = await _listen(runner, host, port, tls)
-        address = f"{'https' if tls else 'http'}://{_authority(host, bound)}"
-        print(_started_line(command, address, log_format), flush=True)  # noqa: T201
+        if post is None:
+            bound = await _listen(runner, host, port, tls)
+            announce(command, host, bound, log_format, secure=tls is not None)
+        else:
+            await _take_post(runner, post, tls)
         await stop.wait()
+        if READINESS in app:
+            await app[READINESS].withdraw(shutdown_delay)
         _LOGGER.info("stopping: requests in flight may take %g seconds", shutdown_timeout)
     finally:
         await runner.cleanup()

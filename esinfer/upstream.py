@@ -50,6 +50,7 @@ class UpstreamRequest:
     body: bytes
     task_type: TaskType
     inference_id: str
+    service: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

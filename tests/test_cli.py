@@ -24,6 +24,7 @@ from aiohttp import web
 from esinfer import __version__, cli, logs
 from esinfer.config import Config
 from esinfer.connection import ConnectionLimits
+from esinfer.readiness import READINESS, Readiness
 from esinfer.serving import ListenError, serve
 
 if TYPE_CHECKING:
@@ -126,6 +127,31 @@ class TestServe:
             async with aiohttp.ClientSession() as session, session.get(server.url) as response:
                 assert await response.text() == "hello"
             await server.stop()
+
+    async def test_before_it_stops_it_says_so_and_still_serves(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Held(Readiness):
+            """Withdrawn, until the test lets it go on."""
+
+            delay = 0.0
+            withdrawn = asyncio.Event()
+            go_on = asyncio.Event()
+
+            async def withdraw(self, delay: float) -> None:
+                self.delay = delay
+                self.withdrawn.set()
+                await self.go_on.wait()
+
+        app = slow_app(int)
+        held = app[READINESS] = Held()
+        async with running(app, monkeypatch, shutdown_delay=7.5) as server:
+            os.kill(os.getpid(), signal.SIGTERM)
+            await held.withdrawn.wait()
+            async with aiohttp.ClientSession() as session:
+                assert await body(session, server.url) == "hello"
+            held.go_on.set()
+        assert held.delay == 7.5
 
     async def test_started_line_in_json(self, monkeypatch: pytest.MonkeyPatch) -> None:
         async with running(slow_app(int), monkeypatch, command="twin", log_format="json") as server:
@@ -457,8 +483,9 @@ class TestApplication:
         config = Config()
         given: dict[str, object] = {}
 
-        def make_app(own: Config, *, mode: str) -> str:
+        def make_app(own: Config, *, mode: str, slot: object) -> str:
             assert own is config
+            assert slot is None
             return f"app of {mode}"
 
         async def record(app: object, **options: object) -> None:
@@ -477,8 +504,10 @@ class TestApplication:
             "command": command,
             "host": "127.0.0.1",
             "port": 9200,
+            "shutdown_delay": 0.0,
             "shutdown_timeout": 30.0,
             "log_format": "text",
+            "post": None,
             "make_runner": runner,
             "tls": None,
             "limits": ConnectionLimits(connections=10_000, headers=128, receive_timeout=120.0),
@@ -514,11 +543,16 @@ class TestLogs:
 
     def test_json(self, capsys: pytest.CaptureFixture[str]) -> None:
         first, *_, last = [json.loads(line) for line in self.lines(capsys, "json", "warn")]
-        assert set(first) == {"@timestamp", "log.level", "log.logger", "message"}
+        assert set(first) == {
+            *("@timestamp", "log.level", "log.logger", "message", "process.pid"),
+            *("ecs.version", "service.name", "event.dataset"),
+        }
+        assert (first["service.name"], first["event.dataset"]) == ("esinfer", "esinfer.server")
         assert first["log.level"] == "WARN"
         assert first["log.logger"] == "esinfer.x"
         assert first["message"] == "say a\nb"
         assert last["message"] == "failed"
+        assert last["error.type"] == "ValueError"
         assert last["error.stack_trace"].endswith("ValueError: boom")
 
     def test_each_level_hides_what_is_below(self, capsys: pytest.CaptureFixture[str]) -> None:
@@ -537,7 +571,7 @@ from types import SimpleNamespace
 from aiohttp import web
 from tests.test_cli import slow_app
 
-def make_app(config, mode="twin"):
+def make_app(config, mode="twin", slot=None):
     return slow_app(lambda: print("begun", flush=True))
 
 sys.modules["esinfer.app"] = SimpleNamespace(make_app=make_app, make_twin=make_app)

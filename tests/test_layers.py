@@ -29,9 +29,12 @@ LAYERS = (
         "waits",
         "tls",
         "addresses",
+        "readiness",
+        "ports",
+        "transfer",
     ),
     ("clock",),
-    ("json_decoder",),
+    ("json_decoder", "remote"),
     ("json_reader", "setting"),
     ("config", "seed_file"),
     ("object_parser", "map_fields"),
@@ -41,6 +44,7 @@ LAYERS = (
     ("chunking",),
     ("endpoints", "region_policy", "security"),
     ("limits", "upstream", "stores"),
+    ("metrics",),
     ("services",),
     ("attempts",),
     ("journal",),
@@ -51,8 +55,15 @@ LAYERS = (
     ("api",),
     ("serving", "seeds", "twin", "replay"),
     ("parts",),
-    ("app",),
-    ("chunk_command", "hash_command", "demo", "testing"),
+    ("app", "workers", "refusals"),
+    (
+        "chunk_command",
+        "hash_command",
+        "worker_command",
+        "endpoints_command",
+        "demo",
+        "testing",
+    ),
     ("cli", "pytest_plugin"),
     ("__main__",),
 )
@@ -103,7 +114,8 @@ def test_module_imports_only_from_below_or_from_its_own_package(path: Path) -> N
 
 @pytest.mark.parametrize("path", FILES, ids=module_name)
 def test_configuration_and_twin_are_known_to_those_who_join_the_parts(path: Path) -> None:
-    if module_name(path) not in ("app", "parts", "cli") and parts(path)[0] != "testing":
+    joining = ("app", "parts", "cli", "refusals", "worker_command")
+    if module_name(path) not in joining and parts(path)[0] != "testing":
         foreign = {name for name, *_ in ours(path)} - {parts(path)[0]}
         assert not foreign & {"config", "twin"}
 

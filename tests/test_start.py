@@ -30,11 +30,12 @@ AT_NEED = {
     "sqlite3",
     "asyncpg",
     "cryptography",
+    "prometheus_client",
     "esinfer.tls",
     "esinfer.security.credentials",
 }
-"""For the first text embedding, YAML body, configuration file, durable store, key and look at the
-documentation, for TLS and for credentials; and what is a program itself."""
+"""For the first text embedding, YAML body, configuration file, durable store, key, question for
+metrics and look at the documentation, for TLS and for credentials; and what is a program itself."""
 
 FOR_TESTS = {"_pytest", "aioresponses", "aiohttp.test_utils", "hypothesis", "pytest", "unittest"}
 

@@ -220,6 +220,9 @@ class Operations:
 
     def _success(self, method: str, operation: Operation) -> Json:
         described: dict[str, Any] = {"description": "Done.", "headers": _HEADERS}
+        if operation.text_forms:
+            texts = {form: {"schema": {"type": "string"}} for form in operation.text_forms}
+            return {**described, "content": texts}
         if method == "HEAD" or (operation.answer is None and not operation.is_event_stream):
             return described
         examples = {name: {"value": value} for name, value in operation.answer_examples.items()}

@@ -46,8 +46,9 @@ class Operation(NamedTuple):
     ``bodies`` are the schemas of which the request's body fits one; examples
     that they bear themselves need not be given. ``answer`` is what a 200
     holds, None for nothing; an event stream has none, and its errors are
-    events. ``errors`` are the statuses beside those that every operation has,
-    such as 404 or ``4XX``; each body is an ``error``.
+    events. ``text_forms`` are the media types of a 200 that is text.
+    ``errors`` are the statuses beside those that every operation has, such as
+    404 or ``4XX``; each body is an ``error``.
     """
 
     summary: str
@@ -60,6 +61,7 @@ class Operation(NamedTuple):
     errors: Sequence[int | str] = ()
     error: Named | None = None
     is_event_stream: bool = False
+    text_forms: Sequence[str] = ()
 
 
 _OPERATIONS: dict[Handler, Operation] = {}

@@ -71,6 +71,11 @@ async def respond(request: web.Request, body: bytes, *, shape: Shape | None = No
     return _response(request, 200, await render(body, shape), shape.content_type)
 
 
+def respond_as(request: web.Request, body: bytes, content_type: str) -> web.Response:
+    """A success in a form of its own."""
+    return _response(request, 200, body, content_type)
+
+
 async def respond_json(request: web.Request, body: object) -> web.Response:
     """A success from plain values."""
     return await respond(request, dump(body))

@@ -273,6 +273,7 @@ def _post(endpoint: InferenceEndpoint, body: object) -> UpstreamRequest:
         body=dump(body),
         task_type=endpoint.task_type,
         inference_id=endpoint.inference_id,
+        service=endpoint.service,
     )
 
 

@@ -151,6 +151,7 @@ async def test_a_stream_has_elasticsearchs_headers(asked: Client, task_type: str
     reply = await stream(asked, task_type, headers={"X-Opaque-Id": "me"})
     headers = dict(reply.headers)
     headers.pop("Date")
+    assert headers.pop("Server-Timing").startswith("queue;dur=")
     assert headers == {
         "Content-Type": "text/event-stream",
         "Transfer-Encoding": "chunked",

@@ -1,0 +1,246 @@
+"""``esinfer endpoints list|export|import``: endpoints of a running server, or of Elasticsearch."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from esinfer import transfer
+from esinfer.transfer import PLACEHOLDER, VARIABLE, Portable, TransferError, from_wire
+
+if TYPE_CHECKING:
+    from esinfer.remote import Remote
+    from esinfer.stores.opening import StoreSettings
+
+DESCRIPTION = """\
+List the inference endpoints of a running server, export them as JSON or as a
+curl script, and import such JSON. It asks through the public API, so the
+server may as well be Elasticsearch."""
+EXAMPLES = f"""\
+A server does not tell keys. An export has the placeholder {PLACEHOLDER} in their
+place, and importing it takes the key from the environment variable
+{VARIABLE}. With --secrets an export reads the store itself (--conf and
+--set as for `esinfer serve`) and has the keys: keep it safe.
+
+Exit status: 0, 1 if some endpoints could not be imported, 2 if nothing could
+be done.
+
+examples:
+  esinfer endpoints list --url http://localhost:9200
+  esinfer endpoints export > endpoints.json
+  esinfer endpoints export --format curl > endpoints.sh
+  esinfer endpoints export --secrets --set store.path=endpoints.db -o backup.json
+  esinfer endpoints import endpoints.json --url https://es.example.com --api-key …"""
+API_KEY_VARIABLE = "ELASTIC_API_KEY"
+_ALREADY_THERE = "resource_already_exists_exception"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The three actions and their options."""
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", dest="action", required=True)
+    listing = actions.add_parser("list", help="print id, task type and service of each")
+    exporting = actions.add_parser("export", help="print all as JSON or as a curl script")
+    exporting.add_argument("--format", choices=("json", "curl"), default="json")
+    exporting.add_argument("-o", "--output", type=Path, metavar="FILE", help="instead of printing")
+    exporting.add_argument(
+        "--secrets", action="store_true", help="read keys, from the store itself"
+    )
+    exporting.add_argument("--conf", type=Path, metavar="FILE", help="with --secrets: settings")
+    exporting.add_argument(
+        "--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="the same"
+    )
+    importing = actions.add_parser("import", help="create what an export in JSON holds")
+    importing.add_argument("file", metavar="FILE", help="the export; - is standard input")
+    importing.add_argument(
+        "--existing",
+        choices=("fail", "skip", "replace"),
+        default="fail",
+        help="what becomes of those that are there; replace deletes them first (default: fail)",
+    )
+    for action in (listing, exporting, importing):
+        action.set_defaults(parser=action)
+        _add_connection(action)
+
+
+def _add_connection(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--url", default="http://localhost:9200", help="(default: %(default)s)")
+    parser.add_argument(
+        "--user", metavar="NAME[:PASSWORD]", help="asks for the password if need be"
+    )
+    parser.add_argument("--api-key", help=f"(default: environment variable {API_KEY_VARIABLE})")
+    parser.add_argument("--ca", type=Path, metavar="FILE", help="certificates to trust, PEM")
+    parser.add_argument(
+        "--timeout", type=float, default=60.0, metavar="SECONDS", help="of a request"
+    )
+
+
+def run(args: argparse.Namespace, store: StoreSettings | None) -> int:
+    """Do it; the exit status. ``store`` is for an export with keys. Raises TransferError."""
+    if args.action == "import":
+        return _import(args)
+    endpoints = _from_server(args) if store is None else _from_store(store)
+    if args.action == "list":
+        _print(_table(endpoints))
+        return 0
+    exported = [each if store else each.with_key(PLACEHOLDER) for each in endpoints]
+    text = transfer.to_json(exported) if args.format == "json" else transfer.to_curl(exported)
+    if args.output is None:
+        _print(text)
+    else:
+        _write(args.output, text)
+    return 0
+
+
+def _remote(args: argparse.Namespace) -> Remote:
+    from esinfer.remote import Remote, basic  # noqa: PLC0415 -- loads ssl
+
+    api_key = args.api_key or os.environ.get(API_KEY_VARIABLE)
+    authorization = f"ApiKey {api_key}" if api_key else None
+    if args.user:
+        user, colon, password = args.user.partition(":")
+        authorization = basic(user, password if colon else _ask_password(user))
+    return Remote(args.url, authorization=authorization, certificates=args.ca, timeout=args.timeout)
+
+
+def _from_server(args: argparse.Namespace) -> list[Portable]:
+    with closing(_remote(args)) as remote:
+        return remote.list()
+
+
+def _ask_password(user: str) -> str:
+    from getpass import getpass  # noqa: PLC0415 -- hardly ever
+
+    return getpass(f"Password of {user}: ")
+
+
+def _from_store(settings: StoreSettings) -> list[Portable]:
+    """The endpoints with their keys. The store's other users are not in the way."""
+    import asyncio  # noqa: PLC0415 -- heavy, as below
+
+    from esinfer.services.registry import ServiceRegistry  # noqa: PLC0415
+    from esinfer.services.stored import EndpointCodec  # noqa: PLC0415
+    from esinfer.stores.errors import StoreError  # noqa: PLC0415
+    from esinfer.stores.opening import open_store  # noqa: PLC0415
+
+    async def read() -> list[Portable]:
+        async with open_store(settings, EndpointCodec(ServiceRegistry()), os.environ) as store:
+            return [
+                from_wire(each.to_wire()).with_key(each.secret_settings.api_key.reveal())
+                for each in await store.endpoints.list()
+            ]
+
+    try:
+        return asyncio.run(read())
+    except StoreError as error:
+        raise TransferError(str(error)) from error
+
+
+def _table(endpoints: Sequence[Portable]) -> str:
+    rows = [(each.inference_id, each.task_type, str(each.body["service"])) for each in endpoints]
+    rows.insert(0, ("INFERENCE ID", "TASK TYPE", "SERVICE"))
+    widths = [max(len(row[column]) for row in rows) for column in range(2)]
+    lines = [f"{a:{widths[0]}}  {b:{widths[1]}}  {c}" for a, b, c in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _import(args: argparse.Namespace) -> int:
+    endpoints = _ready(_read(args.file))
+    failures = 0
+    with closing(_remote(args)) as remote:
+        for endpoint in _progress(endpoints, sys.stderr):
+            problem = _create(remote, endpoint, args.existing)
+            if problem is not None:
+                failures += 1
+                _say(f"endpoint [{endpoint.inference_id}]: {problem}")
+    _say(f"{len(endpoints) - failures} of {len(endpoints)} endpoints imported")
+    return 1 if failures else 0
+
+
+def _ready(endpoints: Iterable[Portable]) -> list[Portable]:
+    """With a key each; TransferError, before any is created, if one is missing."""
+    key = os.environ.get(VARIABLE)
+    ready = [each if each.has_key or not key else each.with_key(key) for each in endpoints]
+    for endpoint in ready:
+        if not endpoint.has_key:
+            raise TransferError(
+                f"endpoint [{endpoint.inference_id}] has {PLACEHOLDER} in place of its key:"
+                f" write it there, or set {VARIABLE}"
+            )
+    return ready
+
+
+def _create(remote: Remote, endpoint: Portable, existing: str) -> str | None:
+    """What kept one endpoint from being created, if anything did."""
+    from esinfer.remote import Refused  # noqa: PLC0415
+
+    try:
+        try:
+            remote.put(endpoint)
+        except Refused as error:
+            if error.kind != _ALREADY_THERE or existing == "fail":
+                raise
+            if existing == "replace":
+                remote.delete(endpoint)
+                remote.put(endpoint)
+    except Refused as error:
+        if error.status in (401, 403):
+            raise  # so it will be with all others
+        return str(error)
+    return None
+
+
+def _progress(endpoints: Sequence[Portable], terminal: TextIO) -> Iterable[Portable]:
+    """The endpoints; how far they have been used is shown, if somebody can see it."""
+    if not terminal.isatty():
+        yield from endpoints
+        return
+    for number, endpoint in enumerate(endpoints):
+        done = 30 * number // len(endpoints)
+        name = endpoint.inference_id[:40]
+        bar = f"\r[{'#' * done:30}] {number + 1}/{len(endpoints)} {name}\x1b[K"
+        terminal.write(bar)
+        terminal.flush()
+        yield endpoint
+        terminal.write("\r\x1b[K")
+
+
+def _read(file: str) -> list[Portable]:
+    name = "standard input" if file == "-" else file
+    try:
+        data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        return transfer.read(data.decode("utf-8"), name)
+    except UnicodeDecodeError as error:
+        raise TransferError(f"{name} is not UTF-8 text: see byte {error.start}") from error
+    except OSError as error:
+        raise TransferError(f"cannot read {name}: {error.strerror}") from error
+
+
+def _write(path: Path, text: str) -> None:
+    """A file that is its owner's alone: there may be keys in it."""
+    try:
+        with open(path, "w", encoding="utf-8", opener=_open_private) as file:
+            file.write(text)
+    except OSError as error:
+        raise TransferError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _print(text: str) -> None:
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads has seen enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _say(line: str) -> None:
+    shown = line if line.isprintable() else ascii(line)[1:-1]
+    print(f"esinfer: {shown}", file=sys.stderr)  # noqa: T201 -- for whoever typed the command

@@ -1,0 +1,76 @@
+"""``esinfer serve --workers N``: N processes with one store, on one port."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable, Coroutine
+from contextlib import closing
+from functools import partial
+
+from esinfer.config import Config, ConfigError
+from esinfer.ports import Port
+from esinfer.refusals import REFUSALS
+from esinfer.serving import STOP_SIGNALS, Post, announce, listen_errors
+from esinfer.workers import Supervisor
+
+_STOPPING = 5.0
+"""Seconds beyond those of its requests that a worker may take to stop."""
+
+Serve = Callable[[str, Config, Post], Coroutine[None, None, None]]
+
+
+def run(command: str, config: Config, serve: Serve) -> int:
+    """Serve with several workers until a stop signal; the exit status.
+
+    Raises ConfigError and StartError for whatever keeps a worker from starting.
+    """
+    _check(command, config)
+    from esinfer.api import protocol  # noqa: F401, PLC0415 -- loaded once, for all workers
+    from esinfer.app import make_app  # noqa: F401, PLC0415 -- as above
+
+    server = config.server
+    with listen_errors(server.host, server.port):
+        port = Port(server.host, server.port)
+    with closing(port):
+        supervisor = Supervisor(
+            server.workers,
+            partial(_work, command, config, serve),
+            port,
+            started=partial(
+                announce,
+                command,
+                server.host,
+                port.number,
+                config.logging.format,
+                secure=bool(server.certificate),
+            ),
+            patience=server.shutdown_delay + server.shutdown_timeout + _STOPPING,
+        )
+        supervisor.run()
+    # Whoever signals twice must not kill what is already on its way to status 0.
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    return 0
+
+
+def _check(command: str, config: Config) -> None:
+    wanted = f"server.workers is {config.server.workers}, but"
+    if command != "serve":
+        raise ConfigError(f"{wanted} `esinfer {command}` has one process: its state is in memory")
+    if config.store.kind == "memory":
+        raise ConfigError(
+            f"{wanted} store.kind is memory, which each process has for itself:"
+            " choose sqlite or postgresql"
+        )
+
+
+def _work(command: str, config: Config, serve: Serve, number: int, post: Post) -> int:
+    if number > 0:  # what is to be said of the store, one says for all
+        logging.getLogger("esinfer.stores.opening").setLevel(logging.ERROR)
+    try:
+        asyncio.run(serve(command, config, post))
+    except (*REFUSALS, OSError) as error:
+        post.tell(str(error))
+        return 2
+    return 0

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+
+from esinfer import transfer
+from esinfer.transfer import PLACEHOLDER, Portable, TransferError
+
+BODY = {
+    "service": "hugging_face",
+    "service_settings": {"url": "https://e.com/?a=$b", "api_key": 'k"`$(x)\\ü'},
+}
+ENDPOINT = Portable(inference_id="a/ü", task_type="rerank", body=BODY)
+
+
+def test_what_is_exported_is_read_again() -> None:
+    assert transfer.read(transfer.to_json([ENDPOINT]), "f") == [ENDPOINT]
+
+
+def test_what_a_get_tells_and_a_put_refuses_is_left_out() -> None:
+    told = {
+        "inference_id": "a",
+        "task_type": "sparse_embedding",
+        "service": "hugging_face",
+        "service_settings": {"url": "u", "max_input_tokens": 512},
+    }
+    assert transfer.from_wire(told).body["service_settings"] == {"url": "u"}
+
+
+def test_a_path_is_quoted() -> None:
+    assert ENDPOINT.path == "/_inference/rerank/a%2F%C3%BC"
+
+
+def test_no_key_is_in_the_repr() -> None:
+    assert "api_key" not in repr(ENDPOINT)
+
+
+def run_script(script: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run it with a curl that prints its arguments and input."""
+    curl = "curl() { printf '%s\\n' \"$@\"; cat; }\n"
+    return subprocess.run(  # noqa: S603 -- our own script
+        ["/bin/sh", "-c", curl + script],
+        env={"PATH": "/usr/bin:/bin", **environ},
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+
+
+def sent(output: str) -> object:
+    return json.loads(output[output.index("{\n") :])
+
+
+def test_the_script_sends_what_the_endpoint_is_whatever_a_shell_would_read_in_it() -> None:
+    ran = run_script(transfer.to_curl([ENDPOINT]), CURL_OPTIONS="-u a:b")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert sent(ran.stdout) == BODY
+    arguments = ran.stdout.splitlines()
+    assert arguments[1:3] == ["-u", "a:b"]
+    assert "http://localhost:9200/_inference/rerank/a%2F%C3%BC" in arguments
+
+
+def test_the_script_asks_for_a_key_that_the_export_has_not() -> None:
+    script = transfer.to_curl([ENDPOINT.with_key(PLACEHOLDER)])
+    ran = run_script(script, UPSTREAM_API_KEY="key", ELASTICSEARCH_URL="http://e")
+    assert sent(ran.stdout) == ENDPOINT.with_key("key").body
+    ran = run_script(script)
+    assert ran.returncode != 0
+    assert "UPSTREAM_API_KEY" in ran.stderr
+    assert ran.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("{", "f is not JSON: line 1"),
+        ("[" * 100_000, "f is not JSON"),
+        ("[]", 'f is no export: it must be an object with a list "endpoints"'),
+        ('{"endpoints": [1]}', "an endpoint must be an object"),
+        ('{"endpoints": [{"service": "s"}]}', "an endpoint has no inference_id"),
+        ('{"endpoints": [{"inference_id": "a"}]}', "endpoint [a] has no task_type"),
+        (
+            json.dumps(
+                {
+                    "endpoints": [
+                        {
+                            "inference_id": "a",
+                            "task_type": "rerank",
+                            "service": "s",
+                            "service_settings": 1,
+                        }
+                    ]
+                }
+            ),
+            "endpoint [a]: service_settings must be an object",
+        ),
+    ],
+)
+def test_what_is_no_export_is_one_line(text: str, problem: str) -> None:
+    with pytest.raises(TransferError) as caught:
+        transfer.read(text, "f")
+    assert str(caught.value) == problem

@@ -1,0 +1,349 @@
+"""Several processes on one port: real ones, started as a user does."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from esinfer.ports import Port
+from tests.conftest import Upstream
+from tests.stores import postgres
+
+ROOT = Path(__file__).parent.parent
+COUNT = 3
+
+
+class Workers:
+    """A running ``esinfer serve --workers``."""
+
+    def __init__(self, process: asyncio.subprocess.Process, url: str) -> None:
+        self.process = process
+        self.url = url
+
+    async def ask(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
+        """Status and body of an answer, on a connection of its own: to any of the workers."""
+        connector = aiohttp.TCPConnector(force_close=True)
+        async with (
+            aiohttp.ClientSession(connector=connector) as session,
+            session.request(method, self.url + path, json=body) as response,
+        ):
+            return response.status, await response.json()
+
+    async def text(self, path: str) -> str:
+        connector = aiohttp.TCPConnector(force_close=True)
+        async with (
+            aiohttp.ClientSession(connector=connector) as session,
+            session.get(self.url + path) as response,
+        ):
+            return await response.text()
+
+    async def pids(self) -> set[int]:
+        """The processes that answer; asked often enough to meet them all."""
+        return {(await self.ask("GET", "/_esinfer/health"))[1]["pid"] for _ in range(60)}
+
+    async def stop(self, number: int = signal.SIGTERM) -> tuple[int, str]:
+        """Exit status and log."""
+        with suppress(ProcessLookupError):
+            while self.process.returncode is None:  # further ones change nothing
+                os.kill(self.process.pid, number)
+                await asyncio.sleep(0)
+        _, log = await self.process.communicate()
+        assert self.process.returncode is not None
+        return self.process.returncode, log.decode()
+
+
+@asynccontextmanager
+async def starting(
+    *options: str, run: Sequence[str] = ("-m", "esinfer")
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-W", "error", *run, *options),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        cwd=ROOT,
+    )
+    try:
+        async with asyncio.timeout(40):
+            yield process
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.communicate()
+
+
+@asynccontextmanager
+async def workers(
+    tmp_path: Path, *options: str, run: Sequence[str] = ("-m", "esinfer")
+) -> AsyncIterator[Workers]:
+    store = f"--set=store.path={tmp_path / 'endpoints.db'}"
+    async with starting(
+        "serve", "--port=0", f"--workers={COUNT}", store, *options, run=run
+    ) as process:
+        assert process.stdout is not None
+        line = (await process.stdout.readline()).decode()
+        assert line.startswith("esinfer serve listening on http://127.0.0.1:")
+        yield Workers(process, line.split()[-1])
+        assert await process.stdout.read() == b"", "one line, whatever the number of workers"
+
+
+async def refused(*options: str) -> tuple[int | None, str, str]:
+    async with starting(*options) as process:
+        out, err = await process.communicate()
+    return process.returncode, out.decode(), err.decode()
+
+
+async def test_all_workers_serve_one_port_and_stop_with_status_0(tmp_path: Path) -> None:
+    async with workers(tmp_path) as server:
+        pids = await server.pids()
+        assert len(pids) == COUNT
+        assert server.process.pid not in pids
+        status, log = await server.stop()
+    assert status == 0
+    assert log.count("stored unencrypted") == 1
+    assert log.count("stopping") == COUNT
+
+
+async def test_a_change_is_seen_by_every_worker_at_once(tmp_path: Path, upstream: Upstream) -> None:
+    path = "/_inference/text_embedding/id"
+    settings = {"url": upstream.url, "api_key": "secret"}
+    async with workers(tmp_path, "--set=inference.skip_validate_and_start=true") as server:
+        for round_ in range(5):
+            body = {"service": "hugging_face", "service_settings": settings}
+            assert (await server.ask("PUT", path, body))[0] == 200
+            found = {(await server.ask("POST", path, {"input": "a"}))[0] for _ in range(20)}
+            assert found == {200}, round_
+            assert (await server.ask("DELETE", path))[0] == 200
+            gone = {(await server.ask("POST", path, {"input": "a"}))[0] for _ in range(20)}
+            assert gone == {404}, round_
+        assert await server.stop(signal.SIGINT) == (0, ANY_LOG)
+
+
+@pytest.mark.skipif(postgres.programs() is None, reason=postgres.HOW_TO_GET_IT)
+async def test_workers_share_a_postgresql_and_say_when_it_is_gone(
+    tmp_path: Path, upstream: Upstream
+) -> None:
+    programs = postgres.programs()
+    assert programs is not None
+    path = "/_inference/text_embedding/id"
+    settings = {"url": upstream.url, "api_key": "secret"}
+    body = {"service": "hugging_face", "service_settings": settings}
+
+    async def answers(path: str) -> set[int]:
+        return {(await server.ask("GET", path))[0] for _ in range(20)}
+
+    with postgres.running(programs) as database:
+        store = ("--set=store.kind=postgresql", f"--set=store.url={database.url()}")
+        async with workers(tmp_path, *store) as server:
+            assert (await server.ask("PUT", path, body))[0] == 200
+            assert await answers(path) == {200}
+            assert (await server.ask("DELETE", path))[0] == 200
+            while await answers(path) != {404}:  # within milliseconds
+                pass
+            assert await answers("/_esinfer/ready") == {200}
+            database.stop()
+            assert await answers("/_esinfer/ready") == {503}
+            assert await answers("/_esinfer/health") == {200}
+            database.start()
+            while await answers("/_esinfer/ready") != {200}:
+                pass
+            assert (await server.stop())[0] == 0
+
+
+class _Anything(str):
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, str)
+
+    def __hash__(self) -> int:
+        return 0
+
+
+ANY_LOG = _Anything()
+
+
+async def test_a_worker_that_died_is_replaced(tmp_path: Path) -> None:
+    async with workers(tmp_path) as server:
+        before = await server.pids()
+        victim = min(before)
+        os.kill(victim, signal.SIGKILL)
+        assert server.process.stderr is not None
+        async for line in server.process.stderr:
+            if b"another starts in 0.1 seconds" in line:
+                break
+        assert f"(process {victim}) was ended by SIGKILL".encode() in line
+        while len(after := await server.pids() - {victim}) < COUNT:
+            pass
+        assert len(after - before) == 1
+        assert (await server.stop())[0] == 0
+
+
+async def test_a_successor_that_cannot_start_is_tried_again_later(tmp_path: Path) -> None:
+    async with workers(tmp_path) as server:
+        victim = next(iter(await server.pids()))
+        junk = tmp_path / "junk"
+        junk.write_bytes(b"no database" * 1000)
+        junk.replace(tmp_path / "endpoints.db")
+        os.kill(victim, signal.SIGKILL)
+        assert server.process.stderr is not None
+        found = []
+        async for line in server.process.stderr:
+            found.append(line.decode())
+            if "0.4 seconds" in found[-1]:
+                break
+        tries = [line for line in found if "cannot start: store.path: cannot use" in line]
+        assert len(tries) == 2
+        assert "ended with status 2; another starts in 0.2 seconds" in "".join(found)
+        assert len(await server.pids()) == COUNT - 1, "the others go on"
+        assert (await server.stop())[0] == 0
+
+
+async def test_metrics_are_those_of_all_workers_and_outlive_them(tmp_path: Path) -> None:
+    async def counted() -> int:
+        text = await server.text("/_esinfer/metrics")
+        found = re.search(
+            r'requests_total{[^}]*route="/_inference/{inference_id}"[^}]*} (.*)', text
+        )
+        assert found is not None, text
+        return int(float(found[1]))
+
+    async with workers(tmp_path) as server:
+        for _ in range(40):
+            assert (await server.ask("GET", "/_inference/x"))[0] == 404
+        assert {await counted() for _ in range(20)} == {40}
+        text = await server.text("/_esinfer/metrics")
+        if sys.platform == "linux":
+            numbers = re.findall(r'process_resident_memory_bytes{worker="(.)"}', text)
+            assert numbers == ["0", "1", "2"]
+        victim = next(iter(await server.pids()))
+        os.kill(victim, signal.SIGKILL)
+        while len(await server.pids() - {victim}) < COUNT:
+            pass
+        assert {await counted() for _ in range(20)} == {40}
+        in_flight = r"(?m)^esinfer_http_requests_in_flight 1.0$"
+        assert re.search(in_flight, await server.text("/_esinfer/metrics"))
+        await server.stop()
+
+
+async def test_requests_in_flight_finish(tmp_path: Path, upstream: Upstream) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def hold(_: aiohttp.web.Request) -> aiohttp.web.StreamResponse:
+        begun.set()
+        await go_on.wait()
+        return aiohttp.web.json_response([[0.5]])
+
+    path = "/_inference/text_embedding/id"
+    settings = {"url": upstream.url, "api_key": "secret"}
+    async with workers(tmp_path, "--set=inference.skip_validate_and_start=true") as server:
+        body = {"service": "hugging_face", "service_settings": settings}
+        await server.ask("PUT", path, body)
+        upstream.handler = hold
+        async with asyncio.TaskGroup() as group:
+            asked = group.create_task(server.ask("POST", path, {"input": "a"}))
+            await begun.wait()
+            stopped = group.create_task(server.stop())
+            await asyncio.sleep(0)
+            go_on.set()
+    assert asked.result() == (200, {"text_embedding": [{"embedding": [0.5]}]})
+    assert stopped.result()[0] == 0
+
+
+async def test_workers_end_with_a_supervisor_that_is_killed(tmp_path: Path) -> None:
+    async with workers(tmp_path) as server:
+        status, log = await server.stop(signal.SIGKILL)  # waits for all who hold its output
+    assert status == -signal.SIGKILL
+    assert log.count("stopping") == COUNT
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (
+            ["serve", "--set=store.kind=memory"],
+            "server.workers is 2, but store.kind is memory, which each process has for itself:"
+            " choose sqlite or postgresql",
+        ),
+        (
+            ["mock", "--set=server.workers=2"],
+            "server.workers is 2, but `esinfer mock` has one process: its state is in memory",
+        ),
+        (
+            ["serve", "--set=store.path=/dev/null/x"],
+            "store.path: cannot create /dev/null/x: /dev/null: File exists",
+        ),
+        (
+            ["serve", "--host=no.such.host.invalid"],
+            "cannot listen on no.such.host.invalid:0: the host name cannot be resolved"
+            " (choose one with --host)",
+        ),
+    ],
+)
+async def test_what_cannot_start_is_one_line_and_status_2(options: list[str], line: str) -> None:
+    command, *rest = options
+    count = [] if command == "mock" else ["--workers=2"]
+    ran = await refused(command, "--port=0", *count, *rest)
+    assert ran == (2, "", f"esinfer: {line}\n")
+
+
+async def test_a_port_in_use_is_refused_even_if_its_user_would_share(tmp_path: Path) -> None:
+    async with workers(tmp_path) as server:
+        port = server.url.rpartition(":")[2]
+        status, out, err = await refused("serve", f"--port={port}", "--workers=2")
+        await server.stop()
+    assert (status, out) == (2, "")
+    assert re.fullmatch(rf"esinfer: cannot listen on 127.0.0.1:{port}: .* already in use.*\n", err)
+
+
+@pytest.mark.parametrize("count", ["0", "257", "two"])
+async def test_a_wrong_number_of_workers_is_refused(count: str) -> None:
+    status, _, err = await refused("serve", f"--workers={count}")
+    assert status == 2
+    assert f"must be a whole number from 1 to 256, got '{count}'" in err
+
+
+@pytest.mark.parametrize("spread", [True, False])
+def test_a_port_gives_every_process_what_it_listens_on(*, spread: bool) -> None:
+    if spread and not hasattr(socket, "SO_REUSEPORT"):
+        pytest.skip("no SO_REUSEPORT here")
+    with Port("127.0.0.1", 0, spread=spread) as port:
+        sockets = [each for _ in range(3) for each in port.sockets()]
+        assert {bound.getsockname() for bound in sockets} == {("127.0.0.1", port.number)}
+        for bound in sockets:
+            bound.listen()
+        with socket.create_connection(("127.0.0.1", port.number), timeout=5):
+            pass
+        for bound in sockets:
+            bound.close()
+    with Port("127.0.0.1", port.number, spread=spread) as again:
+        assert again.number == port.number
+
+
+def test_a_port_in_use_is_an_error() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        pytest.raises(OSError, match="in use"),
+    ):
+        Port("127.0.0.1", taken.getsockname()[1])
+
+
+async def test_workers_that_share_a_socket_serve_too(tmp_path: Path) -> None:
+    """As where the system does not spread connections over sockets."""
+    script = "from esinfer import cli, ports; ports.SPREADS = False; cli.main()"
+    async with workers(tmp_path, run=("-c", script)) as server:
+        assert {(await server.ask("GET", "/_esinfer/ready"))[0] for _ in range(10)} == {200}
+        victim = next(iter(await server.pids()))
+        os.kill(victim, signal.SIGKILL)
+        assert victim not in await server.pids()
+        assert (await server.stop())[0] == 0
