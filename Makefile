@@ -6,11 +6,12 @@ READY := $(VENV)/.ready
 MINILM := esinfer/twin/models/minilm.txt
 CLIENTS := build/clients
 KIT_JS := build/kit/js
+KIT := build/kit
 NODE := $(shell command -v npm >/dev/null && node -p 'parseInt(process.versions.node) >= 20 || ""' 2>/dev/null)
 CLIENT_SUITES := client-py8 client-py9 client-hub $(if $(NODE),client-js8 client-js9)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run minilm minilm-if-there static-model test test-postgresql crash test-clients test-kit-js no-node $(CLIENT_SUITES) check format bench image clean
+.PHONY: help install demo run minilm minilm-if-there static-model test test-postgresql crash test-clients test-kit test-kit-js no-node $(CLIENT_SUITES) check format bench image clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,13 +82,26 @@ $(CLIENTS)/js%/.ready: tests/clients/js%/package.json
 	cd $(@D) && npm install --loglevel=error --no-audit --no-fund --no-package-lock --ignore-scripts
 	@touch $@
 
-check: $(READY) minilm-if-there ## format, lint, types, tests, clients: the one gate
+test-kit: $(READY) $(KIT)/python/.ready ## run the sample project's tests with the wheel alone
+	rm -rf build/lib build/bdist.* $(KIT)/wheel
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir $(KIT)/wheel .
+	$(KIT)/python/bin/python -m pip uninstall -qqq --yes esinfer
+	$(KIT)/python/bin/python -m pip install --quiet --disable-pip-version-check $(KIT)/wheel/*.whl
+	@$(BIN)/python -m tests.kit.run
+
+$(KIT)/python/.ready: tests/kit/python/requirements.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+check: $(READY) minilm-if-there ## format, lint, types, tests, clients, kit: the one gate
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest --quiet --cov --cov-report=term:skip-covered --cov-fail-under=95
 	@$(MAKE) --no-print-directory test-clients
 	@$(MAKE) --no-print-directory test-kit-js
+	@$(MAKE) --no-print-directory test-kit
 
 format: $(READY) ## format the code and mend what lint can mend
 	$(BIN)/ruff format .

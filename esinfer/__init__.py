@@ -22,7 +22,8 @@ for each batch; ``namespaces`` keeps what is private apart, ``journal`` notes
 what happens, ``metrics`` counts it, ``clock`` is the only time there is.
 ``app`` joins the parts, ``workers`` runs several of it; ``twin`` stands in for
 Hugging Face, ``replay`` records what the real one says and says it again;
-``seeds`` puts there what a file says; ``api/openapi`` describes all routes.
+``seeds`` puts there what a file says; ``api/openapi`` describes all routes;
+``testing`` is for test suites, and ``pytest_plugin`` brings it to pytest.
 Imports run one way: app, api, namespaces, lifecycle and chunked, inference,
 journal, services, metrics, limits, upstream and stores, endpoints, tasks, the
 formats (``object_parser``, ``json_reader``, ``json_schema``, ``java``,

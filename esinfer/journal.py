@@ -259,6 +259,10 @@ class Journal:
         """The entry of that number."""
         return self._entries.get(sequence)
 
+    def __iter__(self) -> Iterator[Entry]:
+        """All of them, the oldest first."""
+        return iter(self._entries.values())
+
     def find(self, query: Query) -> tuple[int, list[Entry]]:
         """How many entries fit, and the newest of them, the newest last."""
         fitting = [entry for entry in self._entries.values() if query.fits(entry)]

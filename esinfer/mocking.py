@@ -6,7 +6,7 @@ raise ElasticsearchErrors.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,6 +18,9 @@ class UpstreamControl(Protocol):
     def put(self, name: str, settings: Any) -> object: ...
     def put_calm(self, name: str, settings: Any) -> object:
         """The same without what makes requests fail."""
+
+    def add_faults(self, name: str, faults: Sequence[Mapping[str, object]]) -> None:
+        """Further faults, as JSON values, behind those that an upstream has."""
 
     def show(self, name: str) -> object: ...
     def show_all(self) -> object: ...

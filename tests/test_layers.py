@@ -64,7 +64,7 @@ LAYERS = (
         "demo",
         "testing",
     ),
-    ("cli",),
+    ("cli", "pytest_plugin"),
     ("__main__",),
 )
 """From the bottom up; a module imports from the layers below its own, or from its own package."""

@@ -6,12 +6,14 @@ import asyncio
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from esinfer.seed_file import SeedError
 from esinfer.services.registry import SERVICES
 from esinfer.tasks import TaskType
+from esinfer.testing import Esinfer
 from esinfer.twin.profiles import PROFILES
 from tests.conftest import Client, StartServer
 
@@ -55,6 +57,34 @@ def test_the_table_of_profiles_is_the_twins() -> None:
     assert written == {
         name: list(profile.tasks) for name, profile in PROFILES.items() if name != "tei-1.8"
     }
+
+
+def python_blocks() -> list[str]:
+    return re.findall(r"(?ms)^```python$(.*?)^```$", section("In your tests"))
+
+
+def test_the_test_to_paste_passes_and_what_it_asserts_is_true(esinfer: Esinfer) -> None:
+    pasted: dict[str, Any] = {}
+    exec(python_blocks()[0], pasted)  # noqa: S102 - our own text
+    pasted["test_search_asks_for_a_vector_once"](esinfer)
+    with pytest.raises(AssertionError, match="1 time; there were 2"):
+        pasted["test_search_asks_for_a_vector_once"](WithoutEndpoint(esinfer))
+
+
+class WithoutEndpoint:
+    """The fixture after a test, which has made its endpoint already."""
+
+    def __init__(self, esinfer: Esinfer) -> None:
+        self.url = esinfer.url
+        self.journal = esinfer.journal
+
+    def endpoint(self, _inference_id: str) -> None:
+        return
+
+
+def test_the_script_to_paste_prints_a_vector(capsys: pytest.CaptureFixture[str]) -> None:
+    exec(python_blocks()[1], {})  # noqa: S102 - our own text
+    assert "'text_embedding': [{'embedding': [" in capsys.readouterr().out
 
 
 def toml_block() -> str:

@@ -7,9 +7,11 @@ Two faces show it: ``/_esinfer/upstreams`` of ``esinfer mock``, and
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Final, cast
+
+import orjson
 
 from esinfer.errors import IllegalArgument, ResourceNotFound
 from esinfer.json_schema import Json, any_of, array
@@ -125,6 +127,15 @@ class Control:
         if name not in self._upstreams and self._upstreams.is_full:
             raise IllegalArgument(reason=f"There are [{MOST_UPSTREAMS}] upstreams already")
         return _to_wire(self._upstreams.put(name, settings))
+
+    def add_faults(self, name: str, faults: Sequence[Mapping[str, object]]) -> None:
+        """Further faults of an upstream, as a body would have them; all else stays as it is."""
+        upstream = self._find(name)
+        body = {"faults": faults}
+        given = self._settings(_UPSTREAM.parse(body, lambda: orjson.dumps(body))).faults
+        if len(upstream.faults) + len(given) > _MOST_FAULTS:
+            raise IllegalArgument(reason=f"There may be [{_MOST_FAULTS}] faults at most")
+        upstream.arm(given)
 
     def put_calm(self, name: str, settings: UpstreamSettings) -> dict[str, object]:
         """The server of an upstream alone, as it is when it runs and lets everybody in."""

@@ -98,6 +98,10 @@ class Upstream:
         """The faults that may still hit."""
         return [armed for armed in self._faults if not armed.is_spent]
 
+    def arm(self, faults: Sequence[Fault]) -> None:
+        """Further faults, behind those that are there."""
+        self._faults += map(ArmedFault, faults)
+
     @contextmanager
     def receive(self, received: Received) -> Iterator[Exchange]:
         """The exchange of one request, which lasts as long as the context does."""

@@ -1,0 +1,3 @@
+"""The sample projects run in environments of their own: ``make test-kit``."""
+
+collect_ignore = ["python"]
