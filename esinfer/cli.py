@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from esinfer import __version__, chunk_command, endpoints_command, hash_command, logs
-from esinfer.config import COMMAND_DEFAULTS, TWIN_PROFILES, Config, ConfigError, load
+from esinfer.config import COMMAND_DEFAULTS, Config, ConfigError, load
+from esinfer.mock_sections import TWIN_PROFILES
 from esinfer.transfer import TransferError
 
 if TYPE_CHECKING:

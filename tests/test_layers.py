@@ -36,6 +36,7 @@ LAYERS = (
     ("clock",),
     ("json_decoder", "remote"),
     ("json_reader", "setting"),
+    ("server_sections", "mock_sections"),
     ("config", "seed_file"),
     ("object_parser", "map_fields"),
     ("nested_parser",),

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from esinfer.config import Config, ReplayConfig
+from esinfer.config import Config
 from esinfer.errors import IllegalState
+from esinfer.mock_sections import ReplayConfig
 from esinfer.parts import make_upstreams, recording, replaying
 from esinfer.replay import answers
 from esinfer.replay.problems import RecordingError

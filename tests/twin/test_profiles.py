@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from esinfer.config import TWIN_PROFILES
+from esinfer.mock_sections import TWIN_PROFILES
 from esinfer.twin.embedders import hashing_embedder
 from esinfer.twin.profiles import PROFILES, make_server
 from esinfer.twin.servers import DEFAULT_PROFILE, Kind, MakeServer, Server
