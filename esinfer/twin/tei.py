@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter, time
 from typing import Final, NamedTuple
 
@@ -118,9 +119,9 @@ class Twin:
 
     @property
     def model(self) -> TeiModel:
-        """The model, its embedder loaded."""
+        """The model; its embedder is loaded with the first text."""
         tokenizer = Tokenizer(
-            embedder=self.embedder(self.dimensions),
+            load=partial(self.embedder, self.dimensions),
             max_input_length=self.max_input_length,
             auto_truncate=self._truncates,
         )

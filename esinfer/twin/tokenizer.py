@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 
@@ -54,11 +54,20 @@ class Split(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tokenizer:
-    """The limits of a model and the embedder that cuts its texts."""
+    """The limits of a model and the embedder that cuts its texts, which ``load`` gives.
 
-    embedder: Embedder
+    It is loaded with the first text that is to be cut: what is refused before
+    does not pay.
+    """
+
+    load: Callable[[], Embedder]
     max_input_length: int
     auto_truncate: bool
+
+    @property
+    def embedder(self) -> Embedder:
+        """The embedder, loaded."""
+        return self.load()
 
     def check_characters(self, count: int, truncation: Truncation) -> None:
         """Refuse what is too long to be tokenized, unless it may be cut."""

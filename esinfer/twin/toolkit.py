@@ -47,12 +47,13 @@ class Encoder:
 
     def cut(self, text: str, limit: int) -> Sequence[Token]:
         """The first tokens of a text, ``limit`` at most."""
-        tokenizer = Tokenizer(embedder=self.loaded, max_input_length=limit, auto_truncate=True)
+        tokenizer = Tokenizer(load=lambda: self.loaded, max_input_length=limit, auto_truncate=True)
         return tokenizer.cut(tokenizer.split(text), _FROM_THE_START)
 
     def cosines(self, texts: Sequence[object]) -> list[float]:
         """Of the first text and each other."""
-        return cosines(self.loaded, [self.terms(text) for text in texts])
+        tokens = [self.terms(text) for text in texts]
+        return cosines(self.loaded, tokens)
 
 
 def sentence_embeddings(encoder: Encoder, inputs: Any, _parameters: object) -> bytes:
@@ -63,7 +64,8 @@ def sentence_embeddings(encoder: Encoder, inputs: Any, _parameters: object) -> b
         )
         inputs = inputs["sentences"]
     texts = inputs if isinstance(inputs, list) else [inputs]
-    rows = encoder.loaded.dense([encoder.terms(text) for text in texts]).tolist()
+    tokens = [encoder.terms(text) for text in texts]
+    rows = encoder.loaded.dense(tokens).tolist()
     return orjson.dumps({"embeddings": rows if isinstance(inputs, list) else rows[0]})
 
 
