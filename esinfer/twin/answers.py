@@ -11,6 +11,8 @@ from typing import Final, NamedTuple
 
 import orjson
 
+from esinfer.twin.permits import Hold
+
 JSON: Final = "application/json"
 EVENT_STREAM: Final = "text/event-stream"
 TEXT: Final = "text/plain; charset=utf-8"
@@ -20,7 +22,8 @@ TEXT: Final = "text/plain; charset=utf-8"
 class TwinRequest:
     """A request as it came; the names of its headers in any case.
 
-    ``path`` is decoded; ``query`` is what stood behind the question mark.
+    ``path`` is decoded; ``query`` is what stood behind the question mark. The
+    permits that it takes are held by ``hold``, else while the answer is made.
     """
 
     method: str
@@ -28,6 +31,7 @@ class TwinRequest:
     headers: Mapping[str, str]
     body: bytes = b""
     query: str = ""
+    hold: Hold | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

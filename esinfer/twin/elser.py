@@ -26,4 +26,4 @@ def expand(encoder: Encoder, inputs: Any, _parameters: object) -> bytes:
 
 def make_elser(encoder: Encoder) -> Container:
     """The container with that handler."""
-    return Container(partial(expand, encoder))
+    return Container(partial(expand, encoder), encoder.model.dimensions)

@@ -68,19 +68,6 @@ class Received:
         """Whether a stream of events is asked for."""
         return isinstance(self.document, dict) and self.document.get("stream") is True
 
-    @property
-    def items(self) -> int:
-        """How many inputs there are: so many permits of a server it takes."""
-        if not isinstance(self.document, dict):
-            return 1
-        for name in ("inputs", "texts", "input"):
-            value = self.document.get(name)
-            if isinstance(value, list):
-                return max(1, len(value))
-            if isinstance(value, dict) and isinstance(value.get("sentences"), list):
-                return 1 + len(value["sentences"])
-        return 1
-
     def has_text(self, text: str) -> bool:
         """Whether a string of the body holds ``text``; of a body that is no JSON, its bytes."""
         if self.document is None:

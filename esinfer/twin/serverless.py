@@ -20,8 +20,10 @@ from typing import Final
 from esinfer.twin.answers import TEXT, Refused, TwinAnswer, TwinRequest, json
 from esinfer.twin.axum import answered, lower
 from esinfer.twin.chat_request import load_chat_request
+from esinfer.twin.effort import is_quick, is_short
 from esinfer.twin.embedders import Embedder, static_embedder
 from esinfer.twin.known_models import DEFAULT_MODEL, model_named
+from esinfer.twin.permits import Hold
 from esinfer.twin.servers import Kind
 from esinfer.twin.tei import Twin
 from esinfer.twin.tei_task import Task
@@ -63,9 +65,25 @@ class Serverless:
         """Answer a request by its path and method."""
         return answered(lambda: self._answer(request))
 
-    def run(self, kind: Kind, headers: Mapping[str, str], body: bytes) -> TwinAnswer:
-        """A chat, a ranking, or the vectors of ``model_id``: there are no sparse ones."""
-        request = TwinRequest(method="POST", path=_CHAT, headers=headers, body=body)
+    def run(
+        self,
+        kind: Kind,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        path: str = "",
+        hold: Hold | None = None,
+    ) -> TwinAnswer:
+        """What the path asks for, if it is one of the router's own.
+
+        Else a chat, a ranking, or the vectors of ``model_id``: there are no sparse ones.
+        """
+        del hold  # each model has servers of its own behind the router
+        is_own = path == _CHAT or _MODEL.fullmatch(path)
+        asked = path if is_own else _CHAT
+        request = TwinRequest(method="POST", path=asked, headers=headers, body=body)
+        if is_own:
+            return self.answer(request)
 
         def respond() -> TwinAnswer:
             self._authorize(request)
@@ -74,6 +92,14 @@ class Serverless:
             return self._infer(request, self.model_id, _TASKS.get(kind, Task.EMBEDDING))
 
         return answered(respond)
+
+    def is_quick(self, path: str, body: bytes) -> bool:
+        """By the number of the texts and the dimensions of the model in the path."""
+        if path.endswith(_CHAT):
+            return is_short(body)
+        found = _MODEL.fullmatch(path)
+        name = found["model"] if found else self.model_id
+        return is_quick(body, model_named(name, self.dimensions).dimensions)
 
     def _answer(self, request: TwinRequest) -> TwinAnswer:
         self._authorize(request)

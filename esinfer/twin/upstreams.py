@@ -20,9 +20,9 @@ from typing import Final
 from esinfer.twin.answers import TwinAnswer
 from esinfer.twin.delivery import Call, Delivery, Dialect, Effect
 from esinfer.twin.exchange_log import Entry, ExchangeLog, LogLimits
-from esinfer.twin.faults.answers import overloaded
 from esinfer.twin.faults.fault import ArmedFault, Fault
 from esinfer.twin.pauses import Pauses, Sleep
+from esinfer.twin.permits import Hold
 from esinfer.twin.received import Received
 from esinfer.twin.servers import DEFAULT_PROFILE, MakeServer, Server
 from esinfer.twin.states import Condition, State, StateSettings
@@ -41,6 +41,7 @@ class ServerSettings:
     model: str | None = None
     dimensions: int | None = None
     api_key: str | None = field(default=None, repr=False)
+    max_concurrent_requests: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,25 +49,26 @@ class UpstreamSettings:
     """All that is set of an upstream.
 
     It answers for urls that fit the pattern ``url``, where ``*`` stands for
-    any text; without one for none but as the default. Of
-    ``max_concurrent_requests`` permits a request takes one for each input.
+    any text; without one for none but as the default.
     """
 
     url: str | None = None
     server: ServerSettings = field(default_factory=ServerSettings)
     state: StateSettings = field(default_factory=StateSettings)
     faults: tuple[Fault, ...] = ()
-    max_concurrent_requests: int | None = None
 
 
 @dataclass(slots=True, kw_only=True)
 class Exchange:
-    """One request at an upstream: wait ``delay`` seconds, then deliver.
+    """One request at an upstream: deliver, wait ``delay`` seconds, then send.
 
-    ``deliver`` may be called in a thread; tell the ``entry`` what is sent.
+    The server has the request while it waits, and its ``hold`` the permits. So
+    ``deliver``, which may be called in a thread, comes first. Tell the ``entry``
+    what is sent.
     """
 
     delay: float
+    hold: Hold
     entry: Entry
     _make: Callable[[Callable[[], TwinAnswer]], Delivery]
 
@@ -109,7 +111,6 @@ class Upstream:
         self._sequence = sequence
         self._condition = Condition(settings.state, clock())
         self._faults = [ArmedFault(fault) for fault in settings.faults]
-        self._in_flight = 0
 
     @property
     def state(self) -> State:
@@ -131,16 +132,13 @@ class Upstream:
         if effect is None:
             effect, waits, names = self._strike(received)
             delay += waits
-        permits = self._take_permits(received) if effect is None else 0
-        if permits is None:
-            effect, permits = overloaded, 0
         entry = self.log.open(received, next(self._sequence), now)
         entry.faults = names
-        exchange = Exchange(delay=delay, entry=entry, _make=self._maker(received, effect))
+        maker = self._maker(received, effect)
         try:
-            yield exchange
+            with Hold() as hold:
+                yield Exchange(delay=delay, hold=hold, entry=entry, _make=maker)
         finally:
-            self._in_flight -= permits
             if entry.ending is None:
                 entry.ending = ABANDONED
 
@@ -159,17 +157,6 @@ class Upstream:
             else:
                 effect = fault.effect
         return effect, waits, names
-
-    def _take_permits(self, received: Received) -> int | None:
-        """How many permits the request took; None if there were not enough."""
-        most = self.settings.max_concurrent_requests
-        if most is None or received.request.method != "POST":
-            return 0
-        items = received.items
-        if self._in_flight + items > most:
-            return None
-        self._in_flight += items
-        return items
 
     def _maker(
         self, received: Received, effect: Effect | None
@@ -259,6 +246,7 @@ class Upstreams:
             dimensions=settings.dimensions,
             api_key=settings.api_key,
             task=settings.task,
+            max_concurrent_requests=settings.max_concurrent_requests,
         )
 
     def delete(self, name: str) -> None:

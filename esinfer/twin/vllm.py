@@ -20,7 +20,9 @@ from esinfer.twin.answers import EVENT_STREAM, JSON, Failure, Refused, TwinAnswe
 from esinfer.twin.axum import answered, lower
 from esinfer.twin.chat import called_tool, complete
 from esinfer.twin.chat_request import ChatRequest, load_chat_request
+from esinfer.twin.effort import is_short
 from esinfer.twin.known_models import DEFAULT_MODEL
+from esinfer.twin.permits import Hold
 from esinfer.twin.serde import MalformedBody
 from esinfer.twin.servers import UNLIMITED, Kind
 from esinfer.twin.vllm_forms import Head, VllmEvents, ended, whole
@@ -41,10 +43,23 @@ class Vllm:
         """Answer a request by its path and method."""
         return answered(lambda: self._answer(request))
 
-    def run(self, kind: Kind, headers: Mapping[str, str], body: bytes) -> TwinAnswer:
+    def run(
+        self,
+        kind: Kind,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        path: str = "",
+        hold: Hold | None = None,
+    ) -> TwinAnswer:
         """Answer a body as a chat: a model of chats has no other route for it."""
-        del kind
+        del kind, path, hold
         return self.answer(TwinRequest(method="POST", path=_CHAT, headers=headers, body=body))
+
+    def is_quick(self, path: str, body: bytes) -> bool:
+        """There is little to do but to read."""
+        del path
+        return is_short(body)
 
     def chat(self, request: TwinRequest) -> TwinAnswer:
         """``POST /v1/chat/completions``."""
