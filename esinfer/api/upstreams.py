@@ -15,10 +15,11 @@ from esinfer.api import answers, body
 from esinfer.api.endpoints import reject_body
 from esinfer.api.middleware import PARAMETERS
 from esinfer.api.operation import Parameter, documented
-from esinfer.api.responses import respond_json
+from esinfer.api.responses import respond, respond_json
 from esinfer.errors import NoTwin
 from esinfer.json_schema import Json, Named, any_of, array, record
 from esinfer.object_parser import ObjectParser
+from esinfer.threads import run_beside
 
 
 class UpstreamControl(Protocol):
@@ -32,7 +33,10 @@ class UpstreamControl(Protocol):
     def show_all(self) -> object: ...
     def delete(self, name: str) -> None: ...
     def delete_all(self) -> None: ...
-    def log(self, name: str) -> object: ...
+
+    def log(self, name: str, size: str | None = None) -> Callable[[], bytes]:
+        """What writes the last ``size`` exchanges, or all, as JSON; a thread may call it."""
+
     def clear_log(self, name: str) -> None: ...
 
 
@@ -56,6 +60,9 @@ def _name(request: web.Request) -> str:
 
 
 _PLACE = Parameter(name="name", description="The upstream; `default` is always there.")
+_SIZE = Parameter(
+    name="size", description="So many exchanges, the last ones.", schema=answers.INTEGER
+)
 _MESSAGE: Json = {
     "headers": {"type": "object", "additionalProperties": answers.TEXT},
     "body": answers.TEXT,
@@ -151,14 +158,15 @@ async def delete(request: web.Request) -> web.StreamResponse:
 
 @documented(
     "Show what reached an upstream",
-    parameters=[_PLACE],
+    parameters=[_PLACE, _SIZE],
     answer=record({"exchanges": array(_EXCHANGE)}),
     errors=[404],
 )
 async def get_log(request: web.Request) -> web.StreamResponse:
     """``GET /_esinfer/upstreams/{name}/log``."""
+    size = request[PARAMETERS].text("size")
     reject_body(request)
-    return await respond_json(request, _control(request).log(_name(request)))
+    return await respond(request, await run_beside(_control(request).log(_name(request), size)))
 
 
 @documented(
