@@ -222,7 +222,7 @@ class Control:
         upstream = self._find(name)
         secrets: Sequence[str] = [upstream.settings.server.api_key or ""]
         exchanges = upstream.log.to_wire(secrets, _load_size(size))
-        return lambda: b'{"exchanges":' + join(map(orjson.dumps, exchanges)) + b"}"
+        return lambda: join(map(orjson.dumps, exchanges), before=b'{"exchanges":[', after=b"]}")
 
     def clear_log(self, name: str) -> None:
         """Forget what reached an upstream."""

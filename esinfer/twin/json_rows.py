@@ -17,14 +17,21 @@ _PART: Final = 64 * 1024
 """Components that are written at once, in about two milliseconds."""
 
 
-def write_rows(rows: NDArray[Any], kind: str = SINGLE) -> bytes:
+def write_rows(
+    rows: NDArray[Any], kind: str = SINGLE, *, before: bytes = b"[", after: bytes = b"]"
+) -> bytes:
     """A list of lists of numbers, each with the digits that a number of this ``kind`` needs."""
-    return join(_parts(rows, kind))
+    return join(_parts(rows, kind), before=before, after=after)
 
 
-def join(items: Iterable[bytes]) -> bytes:
-    """A list of what is JSON already."""
-    return b"[" + b",".join(items) + b"]"
+def join(items: Iterable[bytes], *, before: bytes = b"[", after: bytes = b"]") -> bytes:
+    """A list of what is JSON already, put together at one go: it may be hundreds of megabytes."""
+    pieces = [before]
+    for item in items:
+        pieces += (item, b",")
+    if len(pieces) > 1:
+        pieces.pop()
+    return b"".join([*pieces, after])
 
 
 def _parts(rows: NDArray[Any], kind: str) -> Iterator[bytes]:

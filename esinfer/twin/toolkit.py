@@ -66,8 +66,10 @@ def sentence_embeddings(encoder: Encoder, inputs: Any, _parameters: object) -> b
         inputs = inputs["sentences"]
     texts = inputs if isinstance(inputs, list) else [inputs]
     tokens = [encoder.terms(text) for text in texts]
-    rows = write_rows(encoder.loaded.dense(tokens), DOUBLE)
-    return b'{"embeddings":%b}' % (rows if isinstance(inputs, list) else rows[1:-1])
+    before, after = (b"[", b"]") if isinstance(inputs, list) else (b"", b"")
+    return write_rows(
+        encoder.loaded.dense(tokens), DOUBLE, before=b'{"embeddings":' + before, after=after + b"}"
+    )
 
 
 def sentence_similarity(encoder: Encoder, inputs: Any, _parameters: object) -> bytes:
