@@ -15,7 +15,7 @@ from typing import Final
 from aiohttp import http_exceptions, web
 
 from esinfer.threads import ANSWERING
-from esinfer.twin import admin
+from esinfer.twin import admin, cors
 from esinfer.twin.answers import TwinAnswer, TwinRequest
 from esinfer.twin.delivery import Delivery, Ending
 from esinfer.twin.pauses import Interrupted
@@ -74,7 +74,7 @@ async def _answer(request: web.Request) -> web.StreamResponse:
 
 async def _deliver(exchange: Exchange, server: Server, read: TwinRequest) -> Delivery:
     def deliver() -> Delivery:
-        return exchange.deliver(lambda: server.answer(replace(read, hold=exchange.hold)))
+        return exchange.deliver(lambda: cors.answer(server, replace(read, hold=exchange.hold)))
 
     if server.is_quick(read.path, read.body):
         return deliver()

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from urllib.parse import parse_qsl
 
 import orjson
@@ -53,6 +53,7 @@ class Container:
     or ``by_token``.
     """
 
+    has_cors: ClassVar[bool] = False
     pipeline: Pipeline
     dimensions: int
     by_token: bool = False

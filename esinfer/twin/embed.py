@@ -12,7 +12,6 @@ from typing import Final, TypeAlias
 import orjson
 
 from esinfer.twin.answers import (
-    Refused,
     Tokenized,
     TwinAnswer,
     empty_input,
@@ -54,22 +53,13 @@ def _tokenize(tokenizer: Tokenizer, request: EmbedRequest, item: Input) -> Token
         raise invalid("`dimensions` should be positive")
     if not item:
         raise empty_input()
-    if request.prompt_name is not None:
-        raise no_prompts(request.prompt_name)
+    prompted = tokenizer.prompted(item, request.prompt_name)
     tokenizer.check_characters(len(item), request)
-    tokens = tokenizer.split(item)
+    tokens = tokenizer.split(prompted)
     tokenizer.check_tokens(tokens.size, request)
     if request.dimensions is not None and request.dimensions > tokenizer.embedder.dimensions:
         raise invalid("`dimensions` should be smaller than the maximum embedding dimension.")
     return Tokenized(tokenizer.cut(tokens, request), len(item))
-
-
-def no_prompts(name: str) -> Refused:
-    """TEI's answer to the name of a prompt: none of the models has any."""
-    return invalid(
-        f"`default-prompt-name` is set to `{name}` but no prompts were found in the "
-        "Sentence Transformers configuration"
-    )
 
 
 def vectors(embedder: Embedder, texts: Texts, request: EmbedRequest) -> bytes:

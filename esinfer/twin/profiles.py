@@ -52,6 +52,7 @@ def _tei(release: Release, order: Order) -> Server:
         dimensions=order.model.dimensions,
         model_id=order.model.name,
         pooling=order.model.pooling,
+        prompts=order.model.prompts,
         task=None if order.task is None else Task(order.task),
         api_key=order.api_key,
         max_input_length=order.model.max_input_length,

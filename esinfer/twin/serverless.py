@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from time import perf_counter, time
-from typing import Final
+from typing import ClassVar, Final
 
 from esinfer.twin.answers import TEXT, Refused, TwinAnswer, TwinRequest, json
 from esinfer.twin.axum import answered, lower
@@ -53,6 +53,7 @@ _SIMILARITY: Final = re.compile(r"sentence-transformers/|intfloat/")
 class Serverless:
     """The router. ``dimensions`` are those of every model if given, else each has its own."""
 
+    has_cors: ClassVar[bool] = False
     model_id: str = DEFAULT_MODEL
     dimensions: int | None = None
     api_key: str | None = field(default=None, repr=False)
@@ -127,6 +128,7 @@ class Serverless:
             dimensions=model.dimensions,
             model_id=model.name,
             pooling=model.pooling,
+            prompts=model.prompts,
             task=task,
             max_input_length=model.max_input_length,
             payload_limit=self.payload_limit,

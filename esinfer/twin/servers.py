@@ -36,6 +36,10 @@ class Server(Protocol):
     def payload_limit(self) -> int:
         """Bytes of the longest body; of a longer one, one byte more is enough to read."""
 
+    @property
+    def has_cors(self) -> bool:
+        """Whether it lets the pages of any origin call it."""
+
     def answer(self, request: TwinRequest) -> TwinAnswer:
         """Answer a request by its path and method."""
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter, time
-from typing import Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 from esinfer.twin import tei_about
 from esinfer.twin.answers import Failure, Refused, TwinAnswer, TwinRequest, json
@@ -26,6 +26,7 @@ from esinfer.twin.embedders import Embedder, check_dimensions, static_embedder
 from esinfer.twin.known_models import DEFAULT_MODEL
 from esinfer.twin.permits import Hold, Permits, within
 from esinfer.twin.servers import Kind
+from esinfer.twin.tei_metrics import TeiMetrics
 from esinfer.twin.tei_model import TeiModel
 from esinfer.twin.tei_task import Task, model_type
 from esinfer.twin.tgi import Tgi
@@ -59,14 +60,17 @@ class Twin:
     there are ``max_concurrent_requests``, each input takes one.
     """
 
+    has_cors: ClassVar[bool] = True
     dimensions: int = 384
     model_id: str = DEFAULT_MODEL
     pooling: str = "mean"
+    prompts: Mapping[str, str] = field(default_factory=dict)
     task: Task | None = None
     api_key: str | None = field(default=None, repr=False)
     max_input_length: int = 512
     max_client_batch_size: int = 32
     permits: Permits = field(default_factory=partial(Permits, MAX_CONCURRENT_REQUESTS))
+    counts: TeiMetrics = field(default_factory=TeiMetrics, repr=False, compare=False)
     auto_truncate: bool | None = None
     payload_limit: int = 2_000_000
     release: Release = TEI_1_9
@@ -112,7 +116,7 @@ class Twin:
 
     def metrics(self, _request: TwinRequest) -> TwinAnswer:
         """``GET /metrics``."""
-        return tei_about.metrics()
+        return self.counts.answer()
 
     def docs(self, _request: TwinRequest) -> TwinAnswer:
         """``GET /docs``."""
@@ -131,6 +135,7 @@ class Twin:
             with within(request.hold) as hold:
                 return respond(self, request.body, hold)
         except Failure as error:
+            self.counts.fail(error)
             invalid = error.error_type == "Validation"
             status = self.release.invalid_status if invalid else error.answer.status
             raise Refused(json(status, words(error, status))) from error
@@ -146,6 +151,7 @@ class Twin:
             load=partial(self.embedder, self.dimensions),
             max_input_length=self.max_input_length,
             auto_truncate=self._truncates,
+            prompts=self.prompts,
         )
         return TeiModel(
             name=self.model_id,
@@ -153,6 +159,7 @@ class Twin:
             tokenizer=tokenizer,
             max_batch=self.max_client_batch_size,
             take=partial(hold.take, self.permits),
+            counts=self.counts,
             clock=self.clock,
         )
 

@@ -30,6 +30,7 @@ from esinfer.twin.embed_request import (
 )
 from esinfer.twin.openai_embed import load_openai_request
 from esinfer.twin.similarity import load_similarity_request, similarities
+from esinfer.twin.tei_metrics import TeiMetrics
 from esinfer.twin.tei_task import (
     Task,
     check_classifier,
@@ -54,6 +55,7 @@ class TeiModel:
     tokenizer: Tokenizer
     max_batch: int
     take: Callable[[int], bool]
+    counts: TeiMetrics
     clock: Callable[[], float]
 
     def embed(self, body: bytes) -> TwinAnswer:
@@ -103,7 +105,9 @@ class TeiModel:
         self._admit(len(request.inputs))
         check_classifier(self.task)
         found = labels(self.task)
-        return predict.predict(request, self.tokenizer, found, clock=self.clock)
+        answer = predict.predict(request, self.tokenizer, found, clock=self.clock)
+        self.counts.succeed(len(request.inputs))
+        return answer
 
     def rerank(self, body: bytes) -> TwinAnswer:
         """``/rerank``: the texts, best first."""
@@ -111,7 +115,9 @@ class TeiModel:
         rerank.check_texts(request)
         check_reranker(self.task)
         self._admit(len(request.texts))
-        return rerank.rerank(request, self.tokenizer, clock=self.clock)
+        answer = rerank.rerank(request, self.tokenizer, clock=self.clock)
+        self.counts.succeed(len(request.texts))
+        return answer
 
     def tokenize(self, body: bytes) -> TwinAnswer:
         """``/tokenize``: the tokens of each input."""
@@ -148,9 +154,12 @@ class TeiModel:
 
     def _admit(self, count: int) -> None:
         """Let a batch in: one permit for each input, if it may be so large."""
+        self.counts.begin(count)
         check_batch(count, self.max_batch)
         if not self.take(count):
             raise failure(429, "Model is overloaded", "Overloaded")
 
     def _embed(self, request: EmbedRequest, form: Form) -> TwinAnswer:
-        return embed(request, self.tokenizer, form, clock=self.clock)
+        answer = embed(request, self.tokenizer, form, clock=self.clock)
+        self.counts.succeed(len(request.inputs))
+        return answer

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter, time
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from esinfer.twin.answers import TEXT, Refused, TwinAnswer, TwinRequest, failure, json
 from esinfer.twin.axum import admit, answered, find, lower
@@ -33,6 +33,7 @@ MAX_CONCURRENT_REQUESTS: Final = 128
 class Tgi:
     """A TGI server; ``clock`` gives seconds from any start, ``now`` those since 1970."""
 
+    has_cors: ClassVar[bool] = True
     model_id: str = DEFAULT_MODEL
     api_key: str | None = field(default=None, repr=False)
     permits: Permits = field(default_factory=partial(Permits, MAX_CONCURRENT_REQUESTS))

@@ -14,7 +14,6 @@ from typing import Any, Final
 import orjson
 
 from esinfer.twin.answers import JSON, TwinAnswer, check_batch, empty_input, failure
-from esinfer.twin.embed import no_prompts
 from esinfer.twin.embed_request import is_ids
 from esinfer.twin.embedders import Embedder, NoVocabulary
 from esinfer.twin.serde import Deserializer
@@ -77,10 +76,9 @@ def decode(request: DecodeRequest, tokenizer: Tokenizer, *, max_batch: int) -> T
 def _tokens(request: TokenizeRequest, tokenizer: Tokenizer, text: str) -> list[dict[str, object]]:
     if not text:
         raise empty_input()
-    if request.prompt_name is not None:
-        raise no_prompts(request.prompt_name)
+    prompted = str(tokenizer.prompted(text, request.prompt_name))
     embedder = tokenizer.embedder
-    own = _own_tokens(embedder, text)
+    own = _own_tokens(embedder, prompted)
     if not request.add_special_tokens:
         return own
     return [*_special(embedder, embedder.opening), *own, *_special(embedder, embedder.closing)]

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from time import time
-from typing import Final
+from typing import ClassVar, Final
 
 from esinfer.twin.answers import EVENT_STREAM, JSON, Failure, Refused, TwinAnswer, TwinRequest, json
 from esinfer.twin.axum import answered, lower
@@ -34,6 +34,7 @@ _CHAT: Final = "/v1/chat/completions"
 class Vllm:
     """A vLLM server; ``now`` gives seconds since 1970."""
 
+    has_cors: ClassVar[bool] = False
     model_id: str = DEFAULT_MODEL
     api_key: str | None = field(default=None, repr=False)
     payload_limit: int = UNLIMITED
