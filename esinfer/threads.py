@@ -40,6 +40,8 @@ class Pool:
 READING: Final = Pool("large")
 CHUNKING: Final = Pool("chunks")
 """Apart, as chunking takes seconds where reading takes hundredths."""
+ANSWERING: Final = Pool("twin")
+"""Apart, as a model takes as long."""
 
 
 async def run_sized(size: int, step: Callable[[], T]) -> T:
@@ -54,4 +56,4 @@ async def run_beside(step: Callable[[], T]) -> T:
 
 def is_busy() -> bool:
     """Whether any step is under way."""
-    return READING.is_busy or CHUNKING.is_busy
+    return READING.is_busy or CHUNKING.is_busy or ANSWERING.is_busy

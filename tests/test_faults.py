@@ -7,6 +7,7 @@ Contract: hugging_face.md sections 3.5, 4 and 5.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -346,6 +347,21 @@ async def test_more_inputs_than_permits_are_429(way: Way) -> None:
     await way.set(max_concurrent_requests=1)
     assert (await way.infer("text_embedding")).json == OVERLOADED
     await way.set(max_concurrent_requests=2)
+    assert (await way.infer("text_embedding")).status == 200
+
+
+async def test_who_waits_holds_the_permits(way: Way) -> None:
+    """A slow server has no permits left for the next request meanwhile."""
+    await way.server("POST", "/_esinfer/clock", {"mode": "real"})
+    slow = {"kind": "latency", "delay": "300ms", "times": 1}
+    await way.infer("text_embedding")
+    await way.set(max_concurrent_requests=3, faults=[slow])
+    first = asyncio.create_task(way.infer("text_embedding"))
+    for _ in range(1000):
+        if (await way.log())[-1]["faults"] == ["latency"]:
+            break
+    assert (await way.infer("text_embedding")).json == OVERLOADED
+    assert (await first).status == 200
     assert (await way.infer("text_embedding")).status == 200
 
 

@@ -133,9 +133,10 @@ CONTROL = {
 """What reads the bodies of the twin's control plane, and words its refusals."""
 
 JOINTS = {
-    "twin.transport": {"errors", "tasks", "upstream"},
+    "twin.transport": {"errors", "tasks", "threads", "upstream"},
     "twin.protocol": {"connection"},
-    "twin.admin": CONTROL,
+    "twin.app": {"threads"},
+    "twin.admin": CONTROL | {"threads"},
     "twin.exchange_log": {"masking"},
     "twin.control": CONTROL,
     "twin.fields": CONTROL,

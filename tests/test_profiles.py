@@ -40,6 +40,23 @@ async def test_vectors_of_a_profile_are_understood(start: StartServer, profile: 
     assert [len(row["embedding"]) for row in reply.json["text_embedding"]] == [768, 768]
 
 
+@pytest.mark.parametrize("way", ["mock", "serve"])
+async def test_the_url_names_the_model_of_the_router(start: StartServer, way: str) -> None:
+    """In process as over HTTP; without the pipeline the model compares sentences."""
+    router = "/hf-inference/models/intfloat/e5-base-v2"
+    twin = make_twin(load(None, {}, ["twin.profile=serverless"]))
+    async with run_app(twin, ours=False) as served:
+        client = await start("twin.profile=serverless", mode="mock" if way == "mock" else "serve")
+        host = URL if way == "mock" else served
+        url = f"{host}{router}/pipeline/feature-extraction"
+        reply = await ask(client, "text_embedding", {"input": "a"}, url)
+        assert [len(row["embedding"]) for row in reply.json["text_embedding"]] == [768]
+        await client("DELETE", "/_inference/id")
+        refused = await ask(client, "text_embedding", {"input": "a"}, f"{host}{router}")
+    assert refused.status == 400
+    assert "missing 1 required positional argument: 'sentences'" in refused.text
+
+
 async def test_weights_of_elser_are_understood(start: StartServer) -> None:
     client = await start("twin.profile=elser", mode="mock")
     reply = await ask(client, "sparse_embedding", {"input": ["a fox"]})

@@ -13,11 +13,12 @@ from esinfer.api.endpoints import reject_body
 from esinfer.api.keys import NAMESPACE
 from esinfer.api.middleware import PARAMETERS
 from esinfer.api.operation import Parameter, documented
-from esinfer.api.responses import respond_json
+from esinfer.api.responses import respond, respond_json
 from esinfer.errors import NoTwin
 from esinfer.json_schema import Json, Named, any_of, array, record
 from esinfer.mocking import UpstreamControl
 from esinfer.object_parser import ObjectParser
+from esinfer.threads import run_beside
 
 UPSTREAM_PARSER = web.AppKey("upstream_parser", ObjectParser)
 """What reads the settings of an upstream, for the documentation."""
@@ -37,6 +38,9 @@ def _name(request: web.Request) -> str:
 
 
 _PLACE = Parameter(name="name", description="The upstream; `default` is always there.")
+_SIZE = Parameter(
+    name="size", description="So many exchanges, the last ones.", schema=answers.INTEGER
+)
 _MESSAGE: Json = {
     "headers": {"type": "object", "additionalProperties": answers.TEXT},
     "body": answers.TEXT,
@@ -132,14 +136,15 @@ async def delete(request: web.Request) -> web.StreamResponse:
 
 @documented(
     "Show what reached an upstream",
-    parameters=[_PLACE],
+    parameters=[_PLACE, _SIZE],
     answer=record({"exchanges": array(_EXCHANGE)}),
     errors=[404],
 )
 async def get_log(request: web.Request) -> web.StreamResponse:
     """``GET /_esinfer/upstreams/{name}/log``."""
+    size = request[PARAMETERS].text("size")
     reject_body(request)
-    return await respond_json(request, _control(request).log(_name(request)))
+    return await respond(request, await run_beside(_control(request).log(_name(request), size)))
 
 
 @documented(

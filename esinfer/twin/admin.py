@@ -16,6 +16,7 @@ from aiohttp.web import AbstractResource
 
 from esinfer.errors import BodyRequired, ElasticsearchError
 from esinfer.json_reader import read_first_value
+from esinfer.threads import run_beside
 from esinfer.twin.control import Control
 from esinfer.twin.upstreams import DEFAULT, Upstreams, UpstreamSettings
 
@@ -127,7 +128,9 @@ async def _delete(request: web.Request) -> web.Response:
 
 
 async def _log(request: web.Request) -> web.Response:
-    return _respond(request.app[_CONTROL].log(_name(request)))
+    write = request.app[_CONTROL].log(_name(request), request.query.get("size"))
+    body = await run_beside(write)
+    return web.Response(body=body + b"\n", content_type="application/json")
 
 
 async def _clear_log(request: web.Request) -> web.Response:

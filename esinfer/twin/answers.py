@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 import orjson
 
 from esinfer.twin.chat_forms import Said
+from esinfer.twin.permits import Hold
 
 JSON: Final = "application/json"
 EVENT_STREAM: Final = "text/event-stream"
@@ -22,7 +23,8 @@ TEXT: Final = "text/plain; charset=utf-8"
 class TwinRequest:
     """A request as it came; the names of its headers in any case.
 
-    ``path`` is decoded; ``query`` is what stood behind the question mark.
+    ``path`` is decoded; ``query`` is what stood behind the question mark. The
+    permits that it takes are held by ``hold``, else while the answer is made.
     """
 
     method: str
@@ -30,6 +32,7 @@ class TwinRequest:
     headers: Mapping[str, str]
     body: bytes = b""
     query: str = ""
+    hold: Hold | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

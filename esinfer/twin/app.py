@@ -8,11 +8,14 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Final
 
 from aiohttp import http_exceptions, web
 
-from esinfer.twin import admin
+from esinfer.threads import ANSWERING
+from esinfer.twin import admin, cors
 from esinfer.twin.answers import TwinAnswer, TwinRequest
 from esinfer.twin.delivery import Delivery, Ending
 from esinfer.twin.exchange import Exchange
@@ -23,8 +26,8 @@ from esinfer.twin.upstreams import Upstreams, UpstreamSettings, single
 
 UPSTREAMS: Final = web.AppKey("upstreams", Upstreams)
 
-_LARGE: Final = 16 * 1024
-"""Bodies over this are answered in a thread, so that they do not hold up the loop."""
+_PART: Final = 256 * 1024
+"""Bytes of a large answer that are written at once."""
 
 
 def make_twin_app(twin: Server) -> web.Application:
@@ -63,20 +66,20 @@ async def _answer(request: web.Request) -> web.StreamResponse:
     )
     with upstream.receive(Received(request=read, url=url)) as exchange:
         try:
-            await request.app[UPSTREAMS].pauses.pause(exchange.delay)
             delivery = await _deliver(exchange, upstream.server, read)
+            await request.app[UPSTREAMS].pauses.pause(exchange.delay)
             return await _write(request, exchange, delivery)
         except Interrupted:
             return _hang_up(request)
 
 
 async def _deliver(exchange: Exchange, server: Server, read: TwinRequest) -> Delivery:
-    def answer() -> TwinAnswer:
-        return server.answer(read)
+    def deliver() -> Delivery:
+        return exchange.deliver(lambda: cors.answer(server, replace(read, hold=exchange.hold)))
 
-    if len(read.body) > _LARGE:
-        return await asyncio.to_thread(exchange.deliver, answer)
-    return exchange.deliver(answer)
+    if server.is_quick(read.path, read.body):
+        return deliver()
+    return await ANSWERING.run(deliver)
 
 
 async def _read(request: web.Request, limit: int) -> bytes:
@@ -108,7 +111,8 @@ async def _write(
     """Write the answer; end it, or the connection, as the delivery says."""
     answer = delivery.answer
     exchange.begin(delivery)
-    if delivery.ending is Ending.WHOLE and answer.events is None:
+    is_small = len(answer.body) <= _PART and answer.events is None
+    if delivery.ending is Ending.WHOLE and is_small:
         exchange.entry.send(answer.body)
         exchange.end(Ending.WHOLE)
         return web.Response(
@@ -134,13 +138,19 @@ async def _write_parts(
     request: web.Request, response: web.StreamResponse, exchange: Exchange, delivery: Delivery
 ) -> None:
     """Write part by part; between two, other requests have their turn."""
-    for part in delivery.answer.chunks:
+    for part in _parts(delivery.answer.chunks):
         exchange.entry.send(part)
         await response.write(part)
         if delivery.pause:
             await request.app[UPSTREAMS].pauses.pause(delivery.pause)
         else:
             await asyncio.sleep(0)
+
+
+def _parts(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    for chunk in chunks:
+        for start in range(0, len(chunk), _PART):
+            yield chunk[start : start + _PART]
 
 
 async def _break_off(

@@ -14,13 +14,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from urllib.parse import parse_qsl
 
 import orjson
 
 from esinfer.twin.answers import JSON, TEXT, Failure, TwinAnswer, TwinRequest, json, text
 from esinfer.twin.axum import lower
+from esinfer.twin.effort import is_quick
+from esinfer.twin.permits import Hold
 from esinfer.twin.servers import UNLIMITED, Kind
 
 _JSON_TYPES: Final = (JSON, "application/json; charset=UTF-8")
@@ -41,16 +43,22 @@ class PipelineError(Exception):
     """A pipeline has raised; ``str`` is what Python says."""
 
 
-Pipeline = Callable[[Any, Mapping[str, object]], bytes]
+Pipeline = Callable[[Any, Any], bytes]
 """From ``inputs`` and ``parameters`` to the answer's body; raises PipelineError."""
 
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """The server round ``pipeline``, which does what inference calls ``task_type``."""
+    """The server round ``pipeline``, which does what inference calls ``task_type``.
 
+    It makes vectors of so many ``dimensions``: one a text, or ``by_token``.
+    """
+
+    has_cors: ClassVar[bool] = False
     pipeline: Pipeline
     task_type: str
+    dimensions: int
+    by_token: bool = False
     payload_limit: int = UNLIMITED
 
     def answer(self, request: TwinRequest) -> TwinAnswer:
@@ -66,9 +74,17 @@ class Container:
             )
         return respond(self, request)
 
-    def run(self, kind: Kind, headers: Mapping[str, str], body: bytes) -> TwinAnswer:
+    def run(
+        self,
+        kind: Kind,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        path: str = "",
+        hold: Hold | None = None,
+    ) -> TwinAnswer:
         """Answer a body: there is one route for all kinds."""
-        del kind
+        del kind, path, hold  # one route, and requests wait for their turn
         return self.predict(TwinRequest(method="POST", path="/", headers=headers, body=body))
 
     def task_of(self, method: str, path: str) -> str | None:
@@ -76,13 +92,18 @@ class Container:
         is_predicting = method == "POST" and "POST" in _ROUTES.get(path, ())
         return self.task_type if is_predicting else None
 
+    def is_quick(self, path: str, body: bytes) -> bool:
+        """By the number of the texts; of a vector for each token, by their length."""
+        del path
+        return is_quick(body, self.dimensions, by_token=self.by_token)
+
     def predict(self, request: TwinRequest) -> TwinAnswer:
         """``POST /``: what the pipeline makes of the inputs."""
         headers = lower(request.headers)
         try:
             fields = _read(headers.get("content-type"), request.body)
             parameters = fields.get("parameters", _parameters(request.query))
-            body = self.pipeline(fields["inputs"], parameters or {})
+            body = self.pipeline(fields["inputs"], {} if parameters is None else parameters)
             return TwinAnswer(status=200, content_type=_accepted(headers), body=body)
         except (PipelineError, orjson.JSONDecodeError, UnicodeDecodeError) as error:
             return json(400, {"error": str(error)})

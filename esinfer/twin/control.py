@@ -7,7 +7,7 @@ Two faces show it: ``/_esinfer/upstreams`` of ``esinfer mock``, and
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Final, cast
 
@@ -20,7 +20,8 @@ from esinfer.object_parser import ObjectParser, Text
 from esinfer.twin import fields
 from esinfer.twin.faults.fault import Fault
 from esinfer.twin.faults.kinds import describe_faults, read_fault
-from esinfer.twin.profiles import PROFILES, check_task
+from esinfer.twin.json_rows import join
+from esinfer.twin.profiles import PROFILES, check_permits, check_task
 from esinfer.twin.states import State, StateSettings
 from esinfer.twin.upstreams import (
     DEFAULT,
@@ -35,6 +36,7 @@ from esinfer.units import format_time
 _MOST_FAULTS: Final = 100
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?", re.ASCII)
 """The form of inference ids."""
+_SIZE: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 
 class UpstreamNotFound(ResourceNotFound):
@@ -152,6 +154,7 @@ class Control:
             model=given.pop("model", start.model),
             dimensions=given.pop("dimensions", start.dimensions),
             api_key=given.pop("api_key", start.api_key) or None,
+            max_concurrent_requests=given.pop("max_concurrent_requests", None),
         )
         state = StateSettings(
             state=State(given.pop("state", State.RUNNING)),
@@ -165,6 +168,7 @@ class Control:
     def _check(self, settings: UpstreamSettings) -> None:
         try:
             check_task(settings.server.profile, settings.server.task)
+            check_permits(settings.server.profile, settings.server.max_concurrent_requests)
         except ValueError as error:
             raise IllegalArgument(reason=str(error)) from error
         state = settings.state
@@ -196,11 +200,16 @@ class Control:
         """Back to the start."""
         self._upstreams.clear()
 
-    def log(self, name: str) -> dict[str, object]:
-        """What reached an upstream, the oldest first."""
+    def log(self, name: str, size: str | None = None) -> Callable[[], bytes]:
+        """What reached an upstream, the oldest first, of which ``size`` leaves the last so many.
+
+        It may be large: what is given back writes it, exchange by exchange, and
+        may be called in a thread.
+        """
         upstream = self._find(name)
         secrets: Sequence[str] = [upstream.settings.server.api_key or ""]
-        return {"exchanges": upstream.log.to_wire(secrets)}
+        exchanges = upstream.log.to_wire(secrets, _load_size(size))
+        return lambda: join(map(orjson.dumps, exchanges), before=b'{"exchanges":[', after=b"]}")
 
     def end(self) -> None:
         """Wake up whoever waits, now and from now on."""
@@ -217,6 +226,15 @@ class Control:
             raise UpstreamNotFound(name=name) from error
 
 
+def _load_size(text: str | None) -> int | None:
+    """A number of exchanges, None if none is given."""
+    if text is None:
+        return None
+    if not _SIZE.fullmatch(text):
+        raise IllegalArgument(reason=f"Failed to parse int parameter [size] with value [{text}]")
+    return int(text)
+
+
 def _to_wire(upstream: Upstream) -> dict[str, object]:
     settings = upstream.settings
     ready_after = settings.state.ready_after
@@ -230,7 +248,7 @@ def _to_wire(upstream: Upstream) -> dict[str, object]:
         "state": upstream.state.value,
         "ready_after": None if ready_after is None else format_time(ready_after),
         "ready_after_requests": settings.state.ready_after_requests,
-        "max_concurrent_requests": settings.max_concurrent_requests,
+        "max_concurrent_requests": settings.server.max_concurrent_requests,
         "faults": [armed.to_wire() for armed in upstream.faults],
     }
     return {name: value for name, value in shown.items() if value is not None}

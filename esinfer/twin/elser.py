@@ -20,9 +20,10 @@ from esinfer.twin.toolkit import Encoder
 def expand(encoder: Encoder, inputs: Any, _parameters: object) -> bytes:
     """An object of weighted tokens for each text."""
     texts = inputs if isinstance(inputs, list) else [inputs]
-    return orjson.dumps([encoder.loaded.weigh(encoder.terms(text)) for text in texts])
+    tokens = [encoder.terms(text) for text in texts]
+    return orjson.dumps([encoder.loaded.weigh(each) for each in tokens])
 
 
 def make_elser(encoder: Encoder) -> Container:
     """The container with that handler."""
-    return Container(partial(expand, encoder), "sparse_embedding")
+    return Container(partial(expand, encoder), "sparse_embedding", encoder.model.dimensions)

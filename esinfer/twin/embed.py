@@ -12,16 +12,15 @@ from typing import Final, TypeAlias
 import orjson
 
 from esinfer.twin.answers import (
-    Refused,
     Tokenized,
     TwinAnswer,
-    check_batch,
     empty_input,
     invalid,
     success,
 )
 from esinfer.twin.embed_request import EmbedRequest
 from esinfer.twin.embedders import Embedder, Token
+from esinfer.twin.json_rows import join, write_rows
 from esinfer.twin.tokenizer import Input, Tokenizer
 
 Texts: TypeAlias = Sequence[Sequence[Token]]
@@ -37,12 +36,10 @@ def embed(
     tokenizer: Tokenizer,
     form: Form,
     *,
-    max_batch: int,
     clock: Callable[[], float],
 ) -> TwinAnswer:
     """The inputs in ``form``; Refused as TEI refuses them. ``clock`` gives seconds."""
     start = clock()
-    check_batch(len(request.inputs), max_batch)
     inputs = [_tokenize(tokenizer, request, item) for item in request.inputs]
     middle = clock()
     body = form(tokenizer.embedder, [item.tokens for item in inputs], request)
@@ -56,34 +53,25 @@ def _tokenize(tokenizer: Tokenizer, request: EmbedRequest, item: Input) -> Token
         raise invalid("`dimensions` should be positive")
     if not item:
         raise empty_input()
-    if request.prompt_name is not None:
-        raise no_prompts(request.prompt_name)
+    prompted = tokenizer.prompted(item, request.prompt_name)
     tokenizer.check_characters(len(item), request)
-    tokens = tokenizer.split(item)
+    tokens = tokenizer.split(prompted)
     tokenizer.check_tokens(tokens.size, request)
     if request.dimensions is not None and request.dimensions > tokenizer.embedder.dimensions:
         raise invalid("`dimensions` should be smaller than the maximum embedding dimension.")
     return Tokenized(tokenizer.cut(tokens, request), len(item))
 
 
-def no_prompts(name: str) -> Refused:
-    """TEI's answer to the name of a prompt: none of the models has any."""
-    return invalid(
-        f"`default-prompt-name` is set to `{name}` but no prompts were found in the "
-        "Sentence Transformers configuration"
-    )
-
-
 def vectors(embedder: Embedder, texts: Texts, request: EmbedRequest) -> bytes:
     """``/embed``: a list of numbers for each text."""
-    rows = embedder.dense(texts, dimensions=request.dimensions, normalize=request.normalize)
-    return orjson.dumps(rows, option=orjson.OPT_SERIALIZE_NUMPY)
+    return write_rows(
+        embedder.dense(texts, dimensions=request.dimensions, normalize=request.normalize)
+    )
 
 
 def token_vectors(embedder: Embedder, texts: Texts, _request: EmbedRequest) -> bytes:
     """``/embed_all``: a list of numbers for each token of each text, as the model has them."""
-    rows = [embedder.token_vectors(tokens) for tokens in texts]
-    return orjson.dumps(rows, option=orjson.OPT_SERIALIZE_NUMPY)
+    return join(write_rows(embedder.token_vectors(tokens)) for tokens in texts)
 
 
 def sparse_vectors(embedder: Embedder, texts: Texts, request: EmbedRequest) -> bytes:

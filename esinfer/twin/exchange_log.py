@@ -6,7 +6,7 @@ Bytes are kept as they went by, up to a limit each; keys are taken out, by
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from sys import getsizeof
@@ -174,7 +174,11 @@ class ExchangeLog:
         self._entries.clear()
         self._size = 0
 
-    def to_wire(self, secrets: Iterable[str]) -> list[dict[str, object]]:
-        """All entries."""
+    def to_wire(
+        self, secrets: Iterable[str], size: int | None = None
+    ) -> Iterator[dict[str, object]]:
+        """The last ``size`` entries, else all, as they are asked for, which a thread may do."""
         known = list(secrets)
-        return [entry.to_wire(known) for entry in self._entries.values()]
+        entries = list(self._entries.values())
+        first = 0 if size is None else max(0, len(entries) - size)
+        return (entry.to_wire(known) for entry in entries[first:])

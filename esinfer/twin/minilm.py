@@ -8,6 +8,7 @@ on another machine.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,7 +41,7 @@ class MiniLmEmbedder(WordPiece):
             raise ValueError(f"dimensions must be between 1 and {MAX_DIMENSIONS}")
         super().__init__()
         self.dimensions = dimensions
-        self._encoder = Encoder(read_tensors(folder / WEIGHTS), heads=HEADS)
+        self._encoder = _encoder(folder)
 
     def dense(
         self,
@@ -86,6 +87,12 @@ class MiniLmEmbedder(WordPiece):
         if self.dimensions <= vectors.shape[-1]:
             return vectors[..., : self.dimensions]
         return stretch(vectors, self.dimensions)
+
+
+@cache
+def _encoder(folder: Path) -> Encoder:
+    """The model; once for vectors of every length."""
+    return Encoder(read_tensors(folder / WEIGHTS), heads=HEADS)
 
 
 def _batches(texts: Sequence[Sequence[int]]) -> Iterator[list[int]]:

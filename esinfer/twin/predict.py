@@ -17,7 +17,7 @@ from typing import Any, Final, TypeAlias
 
 import orjson
 
-from esinfer.twin.answers import Tokenized, TwinAnswer, check_batch, empty_input, success
+from esinfer.twin.answers import Tokenized, TwinAnswer, empty_input, success
 from esinfer.twin.embedders import Token
 from esinfer.twin.rerank import cosines, logit
 from esinfer.twin.serde import Deserializer
@@ -82,12 +82,10 @@ def predict(
     tokenizer: Tokenizer,
     labels: Sequence[str],
     *,
-    max_batch: int,
     clock: Callable[[], float],
 ) -> TwinAnswer:
     """The labels of each input, best first; Refused as TEI refuses it. ``clock`` gives seconds."""
     start = clock()
-    check_batch(len(request.inputs), max_batch)
     split = [_split(tokenizer, request, texts) for texts in request.inputs]
     middle = clock()
     found = [_predictions(tokenizer, request, texts, labels) for texts in split]

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from esinfer.twin import tei, tgi
 from esinfer.twin.embedders import Embedder, check_dimensions, static_embedder
 from esinfer.twin.known_models import DEFAULT_MODEL, Model, model_named
+from esinfer.twin.permits import Permits
 from esinfer.twin.servers import Server
 from esinfer.twin.tei import TEI_1_8, TEI_1_9, Release, Twin
 from esinfer.twin.tei_task import Task
@@ -29,15 +31,20 @@ class Order:
     api_key: str | None
     task: str | None
     embedder: Callable[[int], Embedder]
+    max_concurrent_requests: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """A kind of server: what it imitates, and the tasks that it can be told to have one of."""
+    """A kind of server: what it imitates, and the tasks that it can be told to have one of.
+
+    With ``has_permits`` it takes so many requests or inputs at once, and refuses more.
+    """
 
     imitates: str
     make: Callable[[Order], Server]
     tasks: Sequence[str] = ()
+    has_permits: bool = False
 
 
 def _tei(release: Release, order: Order) -> Server:
@@ -45,9 +52,11 @@ def _tei(release: Release, order: Order) -> Server:
         dimensions=order.model.dimensions,
         model_id=order.model.name,
         pooling=order.model.pooling,
+        prompts=order.model.prompts,
         task=None if order.task is None else Task(order.task),
         api_key=order.api_key,
         max_input_length=order.model.max_input_length,
+        permits=Permits(order.max_concurrent_requests or tei.MAX_CONCURRENT_REQUESTS),
         release=release,
         embedder=order.embedder,
     )
@@ -78,7 +87,8 @@ def _serverless(order: Order) -> Server:
 
 
 def _tgi(order: Order) -> Server:
-    return Tgi(model_id=order.model.name, api_key=order.api_key)
+    permits = Permits(order.max_concurrent_requests or tgi.MAX_CONCURRENT_REQUESTS)
+    return Tgi(model_id=order.model.name, api_key=order.api_key, permits=permits)
 
 
 def _vllm(order: Order) -> Server:
@@ -99,17 +109,19 @@ PROFILES: Final[Mapping[str, Profile]] = {
         imitates="text-embeddings-inference 1.9",
         make=partial(_tei, TEI_1_9),
         tasks=tuple(Task),
+        has_permits=True,
     ),
     "tei-1.8": Profile(
         imitates="text-embeddings-inference 1.8",
         make=partial(_tei, TEI_1_8),
         tasks=tuple(Task),
+        has_permits=True,
     ),
     "toolkit": Profile(
         imitates="the Inference Toolkit's container", make=_toolkit, tasks=_TOOLKIT_TASKS
     ),
     "serverless": Profile(imitates="router.huggingface.co", make=_serverless),
-    "tgi": Profile(imitates="text-generation-inference 3.3", make=_tgi),
+    "tgi": Profile(imitates="text-generation-inference 3.3", make=_tgi, has_permits=True),
     "elser": Profile(imitates="a container with a handler for ELSER", make=_elser),
     "vllm": Profile(imitates="vLLM's chat", make=_vllm),
 }
@@ -125,20 +137,32 @@ def check_task(profile: str, task: str | None) -> None:
         raise ValueError(f"task of profile {profile} must be {choices}, got {task}")
 
 
-def make_server(
+def check_permits(profile: str, most: int | None) -> None:
+    """ValueError if so many permits are set of a server that has none."""
+    if most is not None and not PROFILES[profile].has_permits:
+        having = ", ".join(name for name, each in PROFILES.items() if each.has_permits)
+        raise ValueError(
+            f"max_concurrent_requests of profile {profile} must be left out, it goes with {having}"
+        )
+
+
+def make_server(  # noqa: PLR0913 -- all that there is to say of a server
     profile: str,
     *,
     model: str | None = None,
     dimensions: int | None = None,
     api_key: str | None = None,
     task: str | None = None,
+    max_concurrent_requests: int | None = None,
     embedder: Callable[[int], Embedder] = static_embedder,
 ) -> Server:
     """A server of that profile. Left out, ``dimensions`` are those of the model.
 
-    ValueError for a profile or a task that is not there, or for dimensions out of bounds.
+    ValueError for a profile, a task or permits that are not there, or for dimensions
+    out of bounds.
     """
     check_task(profile, task)
+    check_permits(profile, max_concurrent_requests)
     if dimensions is not None:
         check_dimensions(dimensions)
     return PROFILES[profile].make(
@@ -148,5 +172,6 @@ def make_server(
             api_key=api_key,
             task=task,
             embedder=embedder,
+            max_concurrent_requests=max_concurrent_requests,
         )
     )

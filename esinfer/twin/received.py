@@ -61,19 +61,6 @@ class Received:
         named = self.document.get("model") if isinstance(self.document, dict) else None
         return named.partition(":")[0] if isinstance(named, str) else None
 
-    @property
-    def items(self) -> int:
-        """How many inputs there are: so many permits of a server it takes."""
-        if not isinstance(self.document, dict):
-            return 1
-        for name in ("inputs", "texts", "input"):
-            value = self.document.get(name)
-            if isinstance(value, list):
-                return max(1, len(value))
-            if isinstance(value, dict) and isinstance(value.get("sentences"), list):
-                return 1 + len(value["sentences"])
-        return 1
-
     @cached_property
     def texts(self) -> Sequence[str]:
         """The inputs that are answered one by one: texts, documents, or a chat's last message.

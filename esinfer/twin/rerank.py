@@ -16,7 +16,6 @@ import orjson
 from esinfer.twin.answers import (
     Tokenized,
     TwinAnswer,
-    check_batch,
     empty_input,
     failure,
     success,
@@ -60,14 +59,17 @@ def load_rerank_request(body: bytes) -> RerankRequest:
     return RerankRequest(**fields)
 
 
+def check_texts(request: RerankRequest) -> None:
+    """Refuse to rank nothing."""
+    if not request.texts:
+        raise failure(400, "`texts` cannot be empty", "Empty")
+
+
 def rerank(
-    request: RerankRequest, tokenizer: Tokenizer, *, max_batch: int, clock: Callable[[], float]
+    request: RerankRequest, tokenizer: Tokenizer, *, clock: Callable[[], float]
 ) -> TwinAnswer:
     """The texts, best first; Refused as TEI refuses them. ``clock`` gives seconds."""
     start = clock()
-    if not request.texts:
-        raise failure(400, "`texts` cannot be empty", "Empty")
-    check_batch(len(request.texts), max_batch)
     query = tokenizer.split(request.query)
     texts = [_split(tokenizer, request, query, text) for text in request.texts]
     middle = clock()
@@ -120,8 +122,9 @@ def cosines(embedder: Embedder, texts: Sequence[Sequence[Token]]) -> list[float]
 
     A product of two float32 is exact in float64, and ``fsum`` rounds once.
     """
-    query, *others = embedder.dense(texts).tolist()
-    return [fsum(map(mul, query, other)) for other in others]
+    rows = iter(embedder.dense(texts))
+    query = next(rows).tolist()
+    return [fsum(map(mul, query, row.tolist())) for row in rows]
 
 
 def logit(cosine: float) -> float:

@@ -15,13 +15,15 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from time import perf_counter, time
-from typing import Final
+from typing import ClassVar, Final
 
 from esinfer.twin.answers import TEXT, Refused, TwinAnswer, TwinRequest, json
 from esinfer.twin.axum import answered, lower
 from esinfer.twin.chat_request import load_chat_request
+from esinfer.twin.effort import is_quick, is_short
 from esinfer.twin.embedders import Embedder, static_embedder
 from esinfer.twin.known_models import DEFAULT_MODEL, model_named
+from esinfer.twin.permits import Hold
 from esinfer.twin.servers import Kind
 from esinfer.twin.tei import Twin
 from esinfer.twin.tei_task import Task
@@ -57,6 +59,7 @@ _SIMILARITY: Final = re.compile(r"sentence-transformers/|intfloat/")
 class Serverless:
     """The router. ``dimensions`` are those of every model if given, else each has its own."""
 
+    has_cors: ClassVar[bool] = False
     model_id: str = DEFAULT_MODEL
     dimensions: int | None = None
     api_key: str | None = field(default=None, repr=False)
@@ -69,9 +72,25 @@ class Serverless:
         """Answer a request by its path and method."""
         return answered(lambda: self._answer(request))
 
-    def run(self, kind: Kind, headers: Mapping[str, str], body: bytes) -> TwinAnswer:
-        """A chat, a ranking, or the vectors of ``model_id``: there are no sparse ones."""
-        request = TwinRequest(method="POST", path=_CHAT, headers=headers, body=body)
+    def run(
+        self,
+        kind: Kind,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        path: str = "",
+        hold: Hold | None = None,
+    ) -> TwinAnswer:
+        """What the path asks for, if it is one of the router's own.
+
+        Else a chat, a ranking, or the vectors of ``model_id``: there are no sparse ones.
+        """
+        del hold  # each model has servers of its own behind the router
+        is_own = path == _CHAT or _MODEL.fullmatch(path)
+        asked = path if is_own else _CHAT
+        request = TwinRequest(method="POST", path=asked, headers=headers, body=body)
+        if is_own:
+            return self.answer(request)
 
         def respond() -> TwinAnswer:
             self._authorize(request)
@@ -91,6 +110,14 @@ class Serverless:
         if found["rest"] is not None and found["rest"] not in _PIPELINES:
             return None
         return _TASK_TYPES[_task(found["model"], found["rest"])]
+
+    def is_quick(self, path: str, body: bytes) -> bool:
+        """By the number of the texts and the dimensions of the model in the path."""
+        if path.endswith(_CHAT):
+            return is_short(body)
+        found = _MODEL.fullmatch(path)
+        name = found["model"] if found else self.model_id
+        return is_quick(body, model_named(name, self.dimensions).dimensions)
 
     def _answer(self, request: TwinRequest) -> TwinAnswer:
         self._authorize(request)
@@ -118,6 +145,7 @@ class Serverless:
             dimensions=model.dimensions,
             model_id=model.name,
             pooling=model.pooling,
+            prompts=model.prompts,
             task=task,
             max_input_length=model.max_input_length,
             payload_limit=self.payload_limit,

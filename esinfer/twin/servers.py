@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 from esinfer.twin.answers import TwinAnswer, TwinRequest
+from esinfer.twin.permits import Hold
 
 DEFAULT_PROFILE: Final = "tei-1.9"
 UNLIMITED: Final = 2**62
@@ -35,13 +36,26 @@ class Server(Protocol):
     def payload_limit(self) -> int:
         """Bytes of the longest body; of a longer one, one byte more is enough to read."""
 
+    @property
+    def has_cors(self) -> bool:
+        """Whether it lets the pages of any origin call it."""
+
     def answer(self, request: TwinRequest) -> TwinAnswer:
         """Answer a request by its path and method."""
 
-    def run(self, kind: Kind, headers: Mapping[str, str], body: bytes) -> TwinAnswer:
-        """Answer a body where the path is not known, as the server's route for ``kind`` does.
+    def run(
+        self,
+        kind: Kind,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        path: str = "",
+        hold: Hold | None = None,
+    ) -> TwinAnswer:
+        """Answer a body as the server's route for ``kind`` does, whatever the ``path``.
 
-        A server without such a route answers as it answers such a body.
+        A server without such a route answers as it answers such a body; one to
+        which the path tells more than the route takes it from there.
         """
 
     def task_of(self, method: str, path: str) -> str | None:
@@ -49,6 +63,9 @@ class Server(Protocol):
 
         That of chat is ``chat_completion``, which serves ``completion``, too.
         """
+
+    def is_quick(self, path: str, body: bytes) -> bool:
+        """Whether the event loop may wait for the answer: a few milliseconds at most."""
 
 
 class MakeServer(Protocol):
@@ -66,4 +83,5 @@ class MakeServer(Protocol):
         dimensions: int | None,
         api_key: str | None,
         task: str | None,
+        max_concurrent_requests: int | None,
     ) -> Server: ...

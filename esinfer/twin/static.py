@@ -57,7 +57,7 @@ class StaticEmbedder(WordPiece):
     them, stretched. Safe to share between threads.
     """
 
-    __slots__ = ("_features", "_hashed", "_inside", "_scales", "_table", "_vector", "dimensions")
+    __slots__ = ("_inside", "_scales", "_table", "_vector", "dimensions")
 
     def __init__(self, dimensions: int) -> None:
         if not 1 <= dimensions <= MAX_DIMENSIONS:
@@ -65,9 +65,7 @@ class StaticEmbedder(WordPiece):
         super().__init__()
         self.dimensions = dimensions
         self._table, self._scales = _load_table()
-        self._features = HashingEmbedder(NATIVE)
         self._inside = range(FIRST, len(self))
-        self._hashed = lru_cache(1024)(self._hash)
         self._vector = lru_cache(512)(self._finish)  # tests embed the same texts again
 
     def dense(
@@ -120,22 +118,15 @@ class StaticEmbedder(WordPiece):
         rows: _Sums = self._table.read(places) * self._scales[places][:, None]
         for index, place in enumerate(places):
             if not place:
-                rows[index] = self._hashed(tokens[index])
+                token = tokens[index]
+                known = isinstance(token, int) and token < len(self)
+                rows[index] = _hash(token, UNIT // _FAINT if known else UNIT)
         rows[1:, 1:] += rows[:-1, :-1] * rows[1:, 1:] >> _ORDER_SHIFT
         return rows
 
     def _place(self, token: Token) -> int:
         """The row of a token in the table; 0, which is empty, if it has none there."""
         return token - _BEFORE if isinstance(token, int) and token in self._inside else 0
-
-    def _hash(self, token: Token) -> _Sums:
-        """The row of a token that the table lacks: its letters, hashed, or hardly anything."""
-        known = isinstance(token, int) and token < len(self)
-        sums = self._features.sums(f"[{token}]" if isinstance(token, int) else token)
-        length = UNIT // _FAINT if known else UNIT
-        row: _Sums = sums.astype(np.int64) * length // isqrt(_sum_of_squares(sums))
-        row.setflags(write=False)
-        return row
 
 
 class _Table:
@@ -162,6 +153,20 @@ def _load_table() -> tuple[_Table, _Sums]:
     """The rows and their scales; once for embedders of every length."""
     scales = np.load(MODELS / SCALES).astype(np.int64)
     return _Table(MODELS / TABLE, len(scales)), scales
+
+
+@cache
+def _features() -> HashingEmbedder:
+    return HashingEmbedder(NATIVE)
+
+
+@lru_cache(1024)
+def _hash(token: Token, length: int) -> _Sums:
+    """The row of a token that the table lacks: its letters, hashed."""
+    sums = _features().sums(f"[{token}]" if isinstance(token, int) else token)
+    row: _Sums = sums.astype(np.int64) * length // isqrt(_sum_of_squares(sums))
+    row.setflags(write=False)
+    return row
 
 
 def _sum_of_squares(sums: NDArray[np.signedinteger[Any]]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 from hashlib import shake_256
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-@cache
+@lru_cache(16)
 def _plan(native: int, length: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """For each component the native one that it repeats, and the factor."""
     repeated = np.arange(length) % native
@@ -25,8 +25,9 @@ def stretch(vectors: NDArray[Any], length: int) -> NDArray[np.float64]:
 
     Component by component the vector is repeated, from the second time on with
     signs. A component that comes n times is divided by √n each time, so every
-    scalar product stays what it was. The same bits on every machine.
+    scalar product stays what it was. The same bits on every machine. Rows are
+    contiguous, as whoever writes them to JSON expects.
     """
     repeated, factors = _plan(vectors.shape[-1], length)
-    stretched: NDArray[np.float64] = vectors[..., repeated] * factors
+    stretched: NDArray[np.float64] = np.multiply(vectors[..., repeated], factors, order="C")
     return stretched

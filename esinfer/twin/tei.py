@@ -14,15 +14,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter, time
-from typing import Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 from esinfer.twin import tei_about
 from esinfer.twin.answers import Failure, Refused, TwinAnswer, TwinRequest, json
 from esinfer.twin.axum import admit, answered, authorize, find, lower
+from esinfer.twin.effort import is_quick
 from esinfer.twin.embedders import Embedder, check_dimensions, static_embedder
 from esinfer.twin.known_models import DEFAULT_MODEL
+from esinfer.twin.permits import Hold, Permits, within
 from esinfer.twin.servers import Kind
+from esinfer.twin.tei_metrics import TeiMetrics
 from esinfer.twin.tei_model import TeiModel
 from esinfer.twin.tei_task import Task, model_type
 from esinfer.twin.tgi import Tgi
@@ -39,6 +43,9 @@ class Release(NamedTuple):
     """Whether too long an input is cut if the request does not say."""
 
 
+MAX_CONCURRENT_REQUESTS: Final = 512
+_CHAT: Final = "/v1/chat/completions"
+
 TEI_1_9: Final = Release("1.9.3", 422, auto_truncate=True)
 TEI_1_8: Final = Release("1.8.3", 413, auto_truncate=False)
 
@@ -49,17 +56,21 @@ class Twin:
 
     ``embedder`` is called, with the dimensions, when a first text is to be
     embedded; ``clock`` gives seconds from any start, ``now`` those since 1970.
-    ``auto_truncate`` is the release's own if ``None``.
+    ``auto_truncate`` is the release's own if ``None``; of the ``permits``, of which
+    there are ``max_concurrent_requests``, each input takes one.
     """
 
+    has_cors: ClassVar[bool] = True
     dimensions: int = 384
     model_id: str = DEFAULT_MODEL
     pooling: str = "mean"
+    prompts: Mapping[str, str] = field(default_factory=dict)
     task: Task | None = None
     api_key: str | None = field(default=None, repr=False)
     max_input_length: int = 512
     max_client_batch_size: int = 32
-    max_concurrent_requests: int = 512
+    permits: Permits = field(default_factory=partial(Permits, MAX_CONCURRENT_REQUESTS))
+    counts: TeiMetrics = field(default_factory=TeiMetrics, repr=False, compare=False)
     auto_truncate: bool | None = None
     payload_limit: int = 2_000_000
     release: Release = TEI_1_9
@@ -74,10 +85,25 @@ class Twin:
         """Answer a request by its path and method."""
         return answered(lambda: find(self._routes, request)(self, request))
 
-    def run(self, kind: Kind, headers: Mapping[str, str], body: bytes) -> TwinAnswer:
+    def run(
+        self,
+        kind: Kind,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        path: str = "",
+        hold: Hold | None = None,
+    ) -> TwinAnswer:
         """Answer a body as the POST route of ``kind`` does, whatever its path."""
-        path = _PATHS[kind]
-        return self.answer(TwinRequest(method="POST", path=path, headers=headers, body=body))
+        del path
+        return self.answer(
+            TwinRequest(method="POST", path=_PATHS[kind], headers=headers, body=body, hold=hold)
+        )
+
+    def is_quick(self, path: str, body: bytes) -> bool:
+        """By the number of the texts; of a vector for each token, by their length."""
+        by_token = path == "/embed_all"
+        return path == _CHAT or is_quick(body, self.dimensions, by_token=by_token)
 
     def task_of(self, method: str, path: str) -> str | None:
         """The task type of a route; ``/`` and the like do what the model is for."""
@@ -96,7 +122,7 @@ class Twin:
 
     def metrics(self, _request: TwinRequest) -> TwinAnswer:
         """``GET /metrics``."""
-        return tei_about.metrics()
+        return self.counts.answer()
 
     def docs(self, _request: TwinRequest) -> TwinAnswer:
         """``GET /docs``."""
@@ -112,29 +138,34 @@ class Twin:
         authorize(headers, self.api_key)
         admit(headers, request.body, self.payload_limit)
         try:
-            return respond(self, request.body)
+            with within(request.hold) as hold:
+                return respond(self, request.body, hold)
         except Failure as error:
+            self.counts.fail(error)
             invalid = error.error_type == "Validation"
             status = self.release.invalid_status if invalid else error.answer.status
             raise Refused(json(status, words(error, status))) from error
 
-    def chat(self, body: bytes) -> TwinAnswer:
+    def chat(self, body: bytes, hold: Hold) -> TwinAnswer:
         """``POST /v1/chat/completions``, as TGI answers it."""
-        return Tgi(model_id=self.model_id, clock=self.clock, now=self.now).chat(body)
+        tgi = Tgi(model_id=self.model_id, permits=self.permits, clock=self.clock, now=self.now)
+        return tgi.admit(tgi.chat(body), hold)
 
-    @property
-    def model(self) -> TeiModel:
-        """The model, its embedder loaded."""
+    def model(self, hold: Hold) -> TeiModel:
+        """The model; its embedder is loaded with the first text."""
         tokenizer = Tokenizer(
-            embedder=self.embedder(self.dimensions),
+            load=partial(self.embedder, self.dimensions),
             max_input_length=self.max_input_length,
             auto_truncate=self._truncates,
+            prompts=self.prompts,
         )
         return TeiModel(
             name=self.model_id,
             task=self.task,
             tokenizer=tokenizer,
             max_batch=self.max_client_batch_size,
+            take=partial(hold.take, self.permits),
+            counts=self.counts,
             clock=self.clock,
         )
 
@@ -154,7 +185,7 @@ class Twin:
             "model_dtype": "float32",
             "served_model_name": self.model_id,
             "model_type": model_type(self.task, self.pooling),
-            "max_concurrent_requests": self.max_concurrent_requests,
+            "max_concurrent_requests": self.permits.most,
             "max_input_length": self.max_input_length,
             "max_batch_tokens": 16384,
             "max_batch_requests": None,
@@ -168,7 +199,7 @@ class Twin:
 
 
 _Route = Callable[[Twin, TwinRequest], TwinAnswer]
-_Respond = Callable[[Twin, bytes], TwinAnswer]
+_Respond = Callable[[Twin, bytes, Hold], TwinAnswer]
 _Words = Callable[[Failure, int], Mapping[str, object]]
 
 
@@ -191,7 +222,7 @@ def _post(respond: _Respond, words: _Words = _own_words) -> Mapping[str, _Route]
 def _of_model(
     method: Callable[[TeiModel, bytes], TwinAnswer], words: _Words = _own_words
 ) -> Mapping[str, _Route]:
-    return _post(lambda twin, body: method(twin.model, body), words)
+    return _post(lambda twin, body, hold: method(twin.model(hold), body), words)
 
 
 _ROUTES: Final[Mapping[str, Mapping[str, _Route]]] = {
@@ -218,7 +249,7 @@ _ROUTES: Final[Mapping[str, Mapping[str, _Route]]] = {
 _ALL_ROUTES: Final[Mapping[str, Mapping[str, _Route]]] = {
     **_ROUTES,
     "/elser": _of_model(TeiModel.elser),
-    "/v1/chat/completions": _post(Twin.chat),
+    _CHAT: _post(Twin.chat),
 }
 _ROUTE_TASK_TYPES: Final[Mapping[str, str]] = {
     "/embed": "text_embedding",
@@ -245,5 +276,5 @@ _PATHS: Final[Mapping[Kind, str]] = {
     Kind.EMBED_SPARSE: "/embed_sparse",
     Kind.ELSER: "/elser",
     Kind.RERANK: "/rerank",
-    Kind.CHAT: "/v1/chat/completions",
+    Kind.CHAT: _CHAT,
 }

@@ -1,4 +1,4 @@
-"""What TEI tells of itself beside its answers: metrics, and a description of its routes.
+"""What TEI tells of itself beside its answers: a description of its routes.
 
 Source: text-embeddings-inference 1.9 ``server.rs``; upstream.md section 1a.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from esinfer.twin.answers import TEXT, TwinAnswer, json
+from esinfer.twin.answers import TwinAnswer, json
 
 _TITLE = "Text Embeddings Inference"
 _LICENSE = {"name": "Apache 2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"}
@@ -32,9 +32,3 @@ def docs() -> TwinAnswer:
         f'<p>{_TITLE}: <a href="/api-doc/openapi.json">its routes</a></html>'
     )
     return TwinAnswer(status=200, content_type="text/html; charset=utf-8", body=page.encode())
-
-
-def metrics() -> TwinAnswer:
-    """``GET /metrics``: nothing ever waits here, and nothing is counted."""
-    body = b"# TYPE te_queue_size gauge\nte_queue_size 0\n"
-    return TwinAnswer(status=200, content_type=TEXT, body=body)

@@ -11,26 +11,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter, time
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
-from esinfer.twin.answers import TEXT, Refused, TwinAnswer, TwinRequest, json
+from esinfer.twin.answers import TEXT, Refused, TwinAnswer, TwinRequest, failure, json
 from esinfer.twin.axum import admit, answered, find, lower
 from esinfer.twin.chat import chat, complete
 from esinfer.twin.chat_forms import VERSION, Label
 from esinfer.twin.chat_request import ChatRequest, Message, load_chat_request
+from esinfer.twin.effort import is_short
 from esinfer.twin.known_models import DEFAULT_MODEL
+from esinfer.twin.permits import Hold, Permits, within
 from esinfer.twin.serde import Deserializer
 from esinfer.twin.servers import Kind
+
+MAX_CONCURRENT_REQUESTS: Final = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tgi:
     """A TGI server; ``clock`` gives seconds from any start, ``now`` those since 1970."""
 
+    has_cors: ClassVar[bool] = True
     model_id: str = DEFAULT_MODEL
     api_key: str | None = field(default=None, repr=False)
-    max_concurrent_requests: int = 128
+    permits: Permits = field(default_factory=partial(Permits, MAX_CONCURRENT_REQUESTS))
     payload_limit: int = 2_000_000
     clock: Callable[[], float] = perf_counter
     now: Callable[[], float] = time
@@ -39,9 +45,24 @@ class Tgi:
         """Answer a request by its path and method."""
         return answered(lambda: find(_ROUTES, request)(self, request))
 
-    def run(self, kind: Kind, headers: Mapping[str, str], body: bytes) -> TwinAnswer:
+    def run(
+        self,
+        kind: Kind,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        path: str = "",
+        hold: Hold | None = None,
+    ) -> TwinAnswer:
         """A chat; to what is no chat, what ``POST /`` says, since its ``url`` names no route."""
-        return self.post(Tgi.chat if kind is Kind.CHAT else Tgi.generate, headers, body)
+        del path
+        respond = Tgi.chat if kind is Kind.CHAT else Tgi.generate
+        return self.post(respond, headers, body, hold)
+
+    def is_quick(self, path: str, body: bytes) -> bool:
+        """There is little to do but to read."""
+        del path
+        return is_short(body)
 
     def task_of(self, method: str, path: str) -> str | None:
         """Chat's, or where a text goes on without one ``completion``."""
@@ -52,6 +73,7 @@ class Tgi:
         respond: Callable[[Tgi, bytes], TwinAnswer],
         headers: Mapping[str, str],
         body: bytes,
+        hold: Hold | None = None,
     ) -> TwinAnswer:
         """What ``respond`` makes of a body that is let through to it."""
 
@@ -59,9 +81,19 @@ class Tgi:
             given = lower(headers)
             self._authorize(given)
             admit(given, body, self.payload_limit)
-            return respond(self, body)
+            with within(hold) as held:
+                return self.admit(respond(self, body), held)
 
         return answered(admitted)
+
+    def admit(self, answer: TwinAnswer, hold: Hold) -> TwinAnswer:
+        """The answer, for which there has to be a permit until the last of its events is out.
+
+        TGI takes it before it looks at the parameters; what is wrong with them shows here first.
+        """
+        if not hold.take(self.permits, 1):
+            raise failure(429, "Model is overloaded", "overloaded")
+        return answer
 
     def _authorize(self, headers: Mapping[str, str]) -> None:
         """TGI, unlike TEI, compares without case."""
@@ -107,7 +139,7 @@ class Tgi:
                 "model_id": self.model_id,
                 "model_sha": None,
                 "model_pipeline_tag": "text-generation",
-                "max_concurrent_requests": self.max_concurrent_requests,
+                "max_concurrent_requests": self.permits.most,
                 "max_best_of": 2,
                 "max_stop_sequences": 4,
                 "max_input_tokens": 4095,
@@ -140,7 +172,9 @@ def _get(respond: _Route) -> Mapping[str, _Route]:
 
 
 def _post(respond: Callable[[Tgi, bytes], TwinAnswer]) -> Mapping[str, _Route]:
-    return {"POST": lambda tgi, request: tgi.post(respond, request.headers, request.body)}
+    return {
+        "POST": lambda tgi, request: tgi.post(respond, request.headers, request.body, request.hold)
+    }
 
 
 _ROUTES: Final[Mapping[str, Mapping[str, _Route]]] = {

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import orjson
 
 from esinfer.twin.answers import JSON, TwinAnswer, check_batch, empty_input, failure
-from esinfer.twin.embed import no_prompts
 from esinfer.twin.embed_request import is_ids
 from esinfer.twin.embedders import Embedder, NoVocabulary
 from esinfer.twin.serde import Deserializer
+from esinfer.twin.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,15 +49,15 @@ def load_decode_request(body: bytes) -> DecodeRequest:
     return DecodeRequest(**fields)
 
 
-def tokenize(request: TokenizeRequest, embedder: Embedder, *, max_batch: int) -> TwinAnswer:
+def tokenize(request: TokenizeRequest, tokenizer: Tokenizer, *, max_batch: int) -> TwinAnswer:
     """For each text its tokens, uncut; Refused as TEI refuses them."""
     if not request.inputs:
         raise failure(400, "`inputs` cannot be empty", "Empty")
     check_batch(len(request.inputs), max_batch)
-    return _json([_tokens(request, embedder, text) for text in request.inputs])
+    return _json([_tokens(request, tokenizer, text) for text in request.inputs])
 
 
-def decode(request: DecodeRequest, embedder: Embedder, *, max_batch: int) -> TwinAnswer:
+def decode(request: DecodeRequest, tokenizer: Tokenizer, *, max_batch: int) -> TwinAnswer:
     """For each list of numbers its text; Refused as TEI refuses them.
 
     A model without a vocabulary answers what TEI answers when its tokenizer fails.
@@ -65,20 +66,19 @@ def decode(request: DecodeRequest, embedder: Embedder, *, max_batch: int) -> Twi
     if not all(request.ids):
         raise failure(400, "Input validation error: `input_ids` cannot be empty", "Empty")
     try:
-        texts = [
-            embedder.decode(ids, skip_special=request.skip_special_tokens) for ids in request.ids
-        ]
+        decode_ids = partial(tokenizer.embedder.decode, skip_special=request.skip_special_tokens)
+        texts = list(map(decode_ids, request.ids))
     except NoVocabulary as error:
         raise failure(422, f"tokenizer error {error}", "Tokenizer") from error
     return _json(texts)
 
 
-def _tokens(request: TokenizeRequest, embedder: Embedder, text: str) -> list[dict[str, object]]:
+def _tokens(request: TokenizeRequest, tokenizer: Tokenizer, text: str) -> list[dict[str, object]]:
     if not text:
         raise empty_input()
-    if request.prompt_name is not None:
-        raise no_prompts(request.prompt_name)
-    own = _own_tokens(embedder, text)
+    prompted = str(tokenizer.prompted(text, request.prompt_name))
+    embedder = tokenizer.embedder
+    own = _own_tokens(embedder, prompted)
     if not request.add_special_tokens:
         return own
     return [*_special(embedder, embedder.opening), *own, *_special(embedder, embedder.closing)]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeAlias
 
-from esinfer.twin.answers import invalid
-from esinfer.twin.embedders import Embedder, Token
+from esinfer.twin.answers import Failure, failure, invalid
+from esinfer.twin.embedders import Embedder, NoVocabulary, Token
 
 Input: TypeAlias = str | list[int]
 """A text, or a text that has been cut into token ids already."""
@@ -54,11 +54,21 @@ class Split(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tokenizer:
-    """The limits of a model and the embedder that cuts its texts."""
+    """The limits of a model and the embedder that cuts its texts, which ``load`` gives.
 
-    embedder: Embedder
+    It is loaded with the first text that is to be cut: what is refused before
+    does not pay.
+    """
+
+    load: Callable[[], Embedder]
     max_input_length: int
     auto_truncate: bool
+    prompts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def embedder(self) -> Embedder:
+        """The embedder, loaded."""
+        return self.load()
 
     def check_characters(self, count: int, truncation: Truncation) -> None:
         """Refuse what is too long to be tokenized, unless it may be cut."""
@@ -67,6 +77,20 @@ class Tokenizer:
     def check_tokens(self, count: int, truncation: Truncation) -> None:
         """Refuse more tokens than the model takes, unless they may be cut."""
         self._check(count, self.max_input_length, "tokens", truncation)
+
+    def prompted(self, item: Input, name: str | None) -> Input:
+        """The input behind the prompt of that name; token ids are a text again there."""
+        if name is None:
+            return item
+        prompt = self.prompts.get(name)
+        if prompt is None:
+            raise _no_prompt(name, self.prompts)
+        if isinstance(item, str):
+            return prompt + item
+        try:
+            return prompt + self.embedder.decode(item, skip_special=True)
+        except NoVocabulary as error:
+            raise failure(422, f"tokenizer error {error}", "Tokenizer") from error
 
     def split(self, item: Input) -> Split:
         """All tokens of an input whose characters have been checked."""
@@ -87,3 +111,15 @@ class Tokenizer:
         truncate = self.auto_truncate if truncation.truncate is None else truncation.truncate
         if count > limit and not truncate:
             raise invalid(f"`inputs` must have less than {limit} {unit}. Given: {count}")
+
+
+def _no_prompt(name: str, prompts: Mapping[str, str]) -> Failure:
+    """TEI's answer to the name of a prompt that the model has not."""
+    said = f"`default-prompt-name` is set to `{name}` but"
+    if not prompts:
+        return invalid(f"{said} no prompts were found in the Sentence Transformers configuration")
+    known = ", ".join(f'"{each}"' for each in prompts)
+    return invalid(
+        f"{said} it was not found in the Sentence Transformers prompts. "
+        f"Available prompts: [{known}]"
+    )

@@ -18,6 +18,7 @@ import orjson
 
 from esinfer.twin.container import Container, PipelineError
 from esinfer.twin.embedders import Embedder, Token
+from esinfer.twin.json_rows import DOUBLE, join, write_rows
 from esinfer.twin.known_models import Model
 from esinfer.twin.predict import probabilities
 from esinfer.twin.rerank import cosines, logit
@@ -47,12 +48,13 @@ class Encoder:
 
     def cut(self, text: str, limit: int) -> Sequence[Token]:
         """The first tokens of a text, ``limit`` at most."""
-        tokenizer = Tokenizer(embedder=self.loaded, max_input_length=limit, auto_truncate=True)
+        tokenizer = Tokenizer(load=lambda: self.loaded, max_input_length=limit, auto_truncate=True)
         return tokenizer.cut(tokenizer.split(text), _FROM_THE_START)
 
     def cosines(self, texts: Sequence[object]) -> list[float]:
         """Of the first text and each other."""
-        return cosines(self.loaded, [self.terms(text) for text in texts])
+        tokens = [self.terms(text) for text in texts]
+        return cosines(self.loaded, tokens)
 
 
 def sentence_embeddings(encoder: Encoder, inputs: Any, _parameters: object) -> bytes:
@@ -63,8 +65,11 @@ def sentence_embeddings(encoder: Encoder, inputs: Any, _parameters: object) -> b
         )
         inputs = inputs["sentences"]
     texts = inputs if isinstance(inputs, list) else [inputs]
-    rows = encoder.loaded.dense([encoder.terms(text) for text in texts]).tolist()
-    return orjson.dumps({"embeddings": rows if isinstance(inputs, list) else rows[0]})
+    tokens = [encoder.terms(text) for text in texts]
+    before, after = (b"[", b"]") if isinstance(inputs, list) else (b"", b"")
+    return write_rows(
+        encoder.loaded.dense(tokens), DOUBLE, before=b'{"embeddings":' + before, after=after + b"}"
+    )
 
 
 def sentence_similarity(encoder: Encoder, inputs: Any, _parameters: object) -> bytes:
@@ -91,25 +96,28 @@ def sentence_ranking(encoder: Encoder, inputs: Any, _parameters: object) -> byte
     raise PipelineError(_NO_TEXT)
 
 
-def feature_extraction(encoder: Encoder, inputs: Any, parameters: Mapping[str, object]) -> bytes:
+def feature_extraction(encoder: Encoder, inputs: Any, parameters: Any) -> bytes:
     """A vector a token, in a list of one text; of several texts, a list of such lists."""
+    if not isinstance(parameters, dict):
+        kind = type(parameters).__name__
+        raise PipelineError(f"{_PIPELINE} argument after ** must be a mapping, not {kind}")
     _check_arguments("FeatureExtractionPipeline._sanitize_parameters", _EXTRACTION, (), parameters)
     truncate = bool(parameters.get("truncation"))
     if isinstance(inputs, str):
-        return orjson.dumps([_token_rows(encoder, inputs, truncate=truncate)])
+        return join([_token_rows(encoder, inputs, truncate=truncate)])
     if isinstance(inputs, list) and all(isinstance(text, str) for text in inputs):
-        return orjson.dumps([[_token_rows(encoder, text, truncate=truncate)] for text in inputs])
+        return join(join([_token_rows(encoder, text, truncate=truncate)]) for text in inputs)
     raise PipelineError(_NO_TEXT)
 
 
-def _token_rows(encoder: Encoder, text: str, *, truncate: bool) -> object:
+def _token_rows(encoder: Encoder, text: str, *, truncate: bool) -> bytes:
     tokens = encoder.cut(text, encoder.model.max_input_length if truncate else UNLIMITED)
     if len(tokens) > _POSITIONS:
         raise PipelineError(
             f"The size of tensor a ({len(tokens)}) must match the size of tensor b ({_POSITIONS}) "
             "at non-singleton dimension 1"
         )
-    return encoder.loaded.token_vectors(tokens).tolist()
+    return write_rows(encoder.loaded.token_vectors(tokens), DOUBLE)
 
 
 def _ranks(encoder: Encoder, inputs: Mapping[str, Any]) -> list[dict[str, object]]:
@@ -166,12 +174,15 @@ _NO_TEXT: Final = (
     "text input must be of type `str` (single example), `List[str]` (batch or single "
     "pretokenized example) or `List[List[str]]` (batch of pretokenized examples)."
 )
+_PIPELINE: Final = (
+    "<transformers.pipelines.feature_extraction.FeatureExtractionPipeline object at 0x7f1c2a3b4d50>"
+)
 _SIMILARITY: Final = ("source_sentence", "sentences")
 _RANKING: Final = ("sentences", "query", "texts", "return_documents")
 _EXTRACTION: Final = ("tokenize_kwargs", "truncation", "return_tensors")
 _POSITIONS: Final = 512
 
-TASKS: Final[Mapping[str, Callable[[Encoder, Any, Mapping[str, object]], bytes]]] = {
+TASKS: Final[Mapping[str, Callable[[Encoder, Any, Any], bytes]]] = {
     "sentence-embeddings": sentence_embeddings,
     "sentence-similarity": sentence_similarity,
     "sentence-ranking": sentence_ranking,
@@ -183,4 +194,6 @@ TASKS: Final[Mapping[str, Callable[[Encoder, Any, Mapping[str, object]], bytes]]
 def make_toolkit(task: str, model: Model, embedder: Callable[[int], Embedder]) -> Container:
     """A container whose model does ``task``."""
     task_type = "rerank" if task == "sentence-ranking" else "text_embedding"
-    return Container(partial(TASKS[task], Encoder(model=model, embedder=embedder)), task_type)
+    pipeline = partial(TASKS[task], Encoder(model=model, embedder=embedder))
+    by_token = TASKS[task] is feature_extraction
+    return Container(pipeline, task_type, model.dimensions, by_token=by_token)

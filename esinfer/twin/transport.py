@@ -11,6 +11,7 @@ import asyncio
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from typing import Final
 from urllib.parse import unquote
 
@@ -18,6 +19,7 @@ import aiohttp
 
 from esinfer.errors import ResponseTooLarge, StubbedError
 from esinfer.tasks import TaskType
+from esinfer.threads import ANSWERING
 from esinfer.twin.answers import TwinAnswer, TwinRequest
 from esinfer.twin.delivery import Delivery, Ending
 from esinfer.twin.exchange import Exchange
@@ -40,8 +42,6 @@ _KINDS = {
     TaskType.COMPLETION: Kind.CHAT,
     TaskType.CHAT_COMPLETION: Kind.CHAT,
 }
-_LARGE: Final = 16 * 1024
-"""Bodies over this are answered in a thread, so that they do not hold other requests."""
 _BODILESS: Final = (204, 304)
 """Statuses after which HTTP has no body, whatever was to be sent."""
 _WINDOW_BITS: Final = {"gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
@@ -57,8 +57,9 @@ class TwinTransport:
     async def send(self, request: UpstreamRequest) -> UpstreamResponse:
         """The whole answer; that of a stream is its events, joined."""
         upstream = self._upstreams.find(request.url)
-        with upstream.receive(_received(request)) as exchange:
-            delivery = await self._begin(exchange, upstream.server, request)
+        received = _received(request)
+        with upstream.receive(received) as exchange:
+            delivery = await self._begin(exchange, upstream.server, request, received.request.path)
             body = await self._read(exchange, delivery, request)
             return UpstreamResponse(status=delivery.answer.status, body=body)
 
@@ -79,26 +80,27 @@ class TwinTransport:
     async def stream(self, request: UpstreamRequest) -> AsyncIterator[UpstreamStream]:
         """The answer as it is made: event by event, or in one chunk if it is no stream."""
         upstream = self._upstreams.find(request.url)
-        with upstream.receive(_received(request)) as exchange:
-            delivery = await self._begin(exchange, upstream.server, request)
+        received = _received(request)
+        with upstream.receive(received) as exchange:
+            delivery = await self._begin(exchange, upstream.server, request, received.request.path)
             chunks = self._chunks(exchange, delivery, request)
             async with aclosing(chunks):
                 yield UpstreamStream(status=delivery.answer.status, chunks=chunks)
 
     async def _begin(
-        self, exchange: Exchange, server: Server, request: UpstreamRequest
+        self, exchange: Exchange, server: Server, request: UpstreamRequest, path: str
     ) -> Delivery:
         """The answer, once its status and headers are there."""
         kind = _KINDS[request.task_type]
 
         def answer() -> TwinAnswer:
-            return server.run(kind, request.headers, request.body)
+            return server.run(kind, request.headers, request.body, path=path, hold=exchange.hold)
 
-        await self._pause(exchange.delay, request)
-        if len(request.body) > _LARGE:
-            delivery = await asyncio.to_thread(exchange.deliver, answer)
-        else:
+        if server.is_quick(path, request.body):
             delivery = exchange.deliver(answer)
+        else:
+            delivery = await ANSWERING.run(partial(exchange.deliver, answer))
+        await self._pause(exchange.delay, request)
         exchange.begin(delivery)
         if not delivery.begins:
             await self._break_off(exchange, delivery, request)

@@ -20,10 +20,10 @@ from esinfer.twin.delivery import Call, Delivery, Effect
 from esinfer.twin.dialects import dialect_of, model_of
 from esinfer.twin.exchange import ABANDONED, Exchange
 from esinfer.twin.exchange_log import Entry, ExchangeLog, LogLimits
-from esinfer.twin.faults.answers import overloaded
 from esinfer.twin.faults.fault import ArmedFault, Fault
 from esinfer.twin.known_models import DEFAULT_MODEL, model_named
 from esinfer.twin.pauses import Pauses, Sleep
+from esinfer.twin.permits import Hold
 from esinfer.twin.pins.pins import Pins
 from esinfer.twin.received import Received
 from esinfer.twin.servers import DEFAULT_PROFILE, MakeServer, Server
@@ -45,6 +45,7 @@ class ServerSettings:
     model: str | None = None
     dimensions: int | None = None
     api_key: str | None = field(default=None, repr=False)
+    max_concurrent_requests: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,15 +53,13 @@ class UpstreamSettings:
     """All that is set of an upstream.
 
     It answers for urls that fit the pattern ``url``, where ``*`` stands for
-    any text; without one for none but as the default. Of
-    ``max_concurrent_requests`` permits a request takes one for each input.
+    any text; without one for none but as the default.
     """
 
     url: str | None = None
     server: ServerSettings = field(default_factory=ServerSettings)
     state: StateSettings = field(default_factory=StateSettings)
     faults: tuple[Fault, ...] = ()
-    max_concurrent_requests: int | None = None
 
 
 class Upstream:
@@ -86,7 +85,6 @@ class Upstream:
         self._stubs = stubs
         self._condition = Condition(settings.state, clock())
         self._faults = [ArmedFault(fault) for fault in settings.faults]
-        self._in_flight = 0
 
     @property
     def state(self) -> State:
@@ -114,17 +112,13 @@ class Upstream:
             fault, waits, names = self._strike(received)
             effect = None if fault is None else fault.fault.effect
             delay += waits
-        permits = self._take_permits(received) if effect is None else 0
-        if permits is None:
-            effect, permits = overloaded, 0
         entry = self.log.open(received, next(self._sequence), now)
         entry.faults = names
         make = self._maker(entry, received, effect)
-        exchange = Exchange(delay=delay, entry=entry, _make=make, _fault=fault)
         try:
-            yield exchange
+            with Hold() as hold:
+                yield Exchange(delay=delay, hold=hold, entry=entry, _make=make, _fault=fault)
         finally:
-            self._in_flight -= permits
             if entry.ending is None:
                 entry.ending = ABANDONED
 
@@ -144,17 +138,6 @@ class Upstream:
             else:
                 first = armed
         return first, waits, names
-
-    def _take_permits(self, received: Received) -> int | None:
-        """How many permits the request took; None if there were not enough."""
-        most = self.settings.max_concurrent_requests
-        if most is None or received.request.method != "POST":
-            return 0
-        items = received.items
-        if self._in_flight + items > most:
-            return None
-        self._in_flight += items
-        return items
 
     def _maker(
         self, entry: Entry, received: Received, effect: Effect | None
@@ -250,6 +233,7 @@ class Upstreams:
             dimensions=settings.dimensions,
             api_key=settings.api_key,
             task=settings.task,
+            max_concurrent_requests=settings.max_concurrent_requests,
         )
 
     def delete(self, name: str) -> None:

@@ -14,14 +14,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from time import time
-from typing import Final
+from typing import ClassVar, Final
 
 from esinfer.twin.answers import EVENT_STREAM, JSON, Failure, Refused, TwinAnswer, TwinRequest, json
 from esinfer.twin.axum import answered, lower
 from esinfer.twin.chat import called_tool, complete
 from esinfer.twin.chat_forms import Said, spoken
 from esinfer.twin.chat_request import ChatRequest, load_chat_request
+from esinfer.twin.effort import is_short
 from esinfer.twin.known_models import DEFAULT_MODEL
+from esinfer.twin.permits import Hold
 from esinfer.twin.serde import MalformedBody
 from esinfer.twin.servers import UNLIMITED, Kind
 from esinfer.twin.vllm_forms import Ended, Head, VllmEvents, ended, whole
@@ -33,6 +35,7 @@ _CHAT: Final = "/v1/chat/completions"
 class Vllm:
     """A vLLM server; ``now`` gives seconds since 1970."""
 
+    has_cors: ClassVar[bool] = False
     model_id: str = DEFAULT_MODEL
     api_key: str | None = field(default=None, repr=False)
     payload_limit: int = UNLIMITED
@@ -42,14 +45,27 @@ class Vllm:
         """Answer a request by its path and method."""
         return answered(lambda: self._answer(request))
 
-    def run(self, kind: Kind, headers: Mapping[str, str], body: bytes) -> TwinAnswer:
+    def run(
+        self,
+        kind: Kind,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        path: str = "",
+        hold: Hold | None = None,
+    ) -> TwinAnswer:
         """Answer a body as a chat: a model of chats has no other route for it."""
-        del kind
+        del kind, path, hold
         return self.answer(TwinRequest(method="POST", path=_CHAT, headers=headers, body=body))
 
     def task_of(self, method: str, path: str) -> str | None:
         """There is chat alone."""
         return "chat_completion" if (method, path) == ("POST", _CHAT) else None
+
+    def is_quick(self, path: str, body: bytes) -> bool:
+        """There is little to do but to read."""
+        del path
+        return is_short(body)
 
     def chat(self, request: TwinRequest) -> TwinAnswer:
         """``POST /v1/chat/completions``."""

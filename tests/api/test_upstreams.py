@@ -246,6 +246,22 @@ async def test_the_url_of_an_endpoint_chooses_its_upstream(mock: Client) -> None
     ] == [[("small", "https://small.example/x")], [("large", "https://large.example/x")]]
 
 
+async def test_of_the_log_the_last_exchanges_can_be_had(mock: Client) -> None:
+    settings = {"url": "https://nowhere.invalid", "api_key": "k"}
+    for text in ("one", "two", "three"):
+        body = {"service": "hugging_face", "service_settings": settings}
+        await mock("PUT", f"/_inference/text_embedding/{text}", body)
+    whole = (await mock("GET", f"{PATH}/default/log")).json["exchanges"]
+    assert len(whole) == 3
+    for size, expected in (("0", []), ("2", whole[1:]), ("3", whole), ("1000", whole)):
+        reply = await mock("GET", f"{PATH}/default/log?size={size}")
+        assert reply.json == {"exchanges": expected}
+    for size in ("-1", "x", "", "1e3", "9" * 10):
+        reply = await mock("GET", f"{PATH}/default/log?size={size}")
+        reason = f"Failed to parse int parameter [size] with value [{size}]"
+        assert reply.json == envelope("illegal_argument_exception", reason, 400)
+
+
 async def test_the_log_tells_all_but_the_key_and_can_be_cleared(mock: Client) -> None:
     settings = {"api_key": "hf_a_secret_key", "url": "https://example.com/x"}
     body = {"service": "hugging_face", "service_settings": settings}

@@ -94,7 +94,7 @@ def test_a_key_is_nowhere_not_even_its_beginning(limit: int) -> None:
     entry.begin(TwinAnswer(status=401, headers={"x-echo": KEY}))
     for byte in (b"the token %s is wrong" % KEY.encode()).split():
         entry.send(byte)
-    shown = str(log.to_wire(()))
+    shown = str(list(log.to_wire(())))
     assert KEY not in shown
     assert "hf_" not in shown
     assert "pass" not in shown

@@ -31,7 +31,9 @@ def test_making_a_server_loads_no_embedder(name: str) -> None:
         raise AssertionError(dimensions)
 
     made: MakeServer = partial(make_server, embedder=embedder)
-    server = made(name, model=None, dimensions=None, api_key=None, task=None)
+    server = made(
+        name, model=None, dimensions=None, api_key=None, task=None, max_concurrent_requests=None
+    )
     assert server.payload_limit >= 2_000_000
 
 

@@ -148,3 +148,17 @@ def test_in_mock_it_serves_the_configured_model() -> None:
     assert ranks[0]["index"] == 0
     _, chat = said(router.run(Kind.CHAT, JSON, orjson.dumps({"messages": ASK["messages"]})))
     assert chat["model"] == "intfloat/e5-base-v2"
+
+
+def test_in_mock_a_path_of_the_router_says_which_model_and_what_for() -> None:
+    router = Serverless(now=lambda: 7.0)
+    body = b'{"inputs":["a"]}'
+    path = f"{MODELS}/intfloat/e5-base-v2"
+    _, [row] = said(router.run(Kind.EMBED, JSON, body, path=f"{path}/pipeline/feature-extraction"))
+    assert len(row) == 768
+    refused = router.run(Kind.EMBED, JSON, body, path=path)
+    assert refused == post(router, path, {"inputs": ["a"]})
+    assert refused.status == 400
+    chat = orjson.dumps({"messages": ASK["messages"]})
+    _, said_by = said(router.run(Kind.CHAT, JSON, chat, path=f"{MODELS}/org/x/v1/chat/completions"))
+    assert said_by["model"] == "org/x"

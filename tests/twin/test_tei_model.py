@@ -14,6 +14,7 @@ import pytest
 from esinfer.twin import tei
 from esinfer.twin.answers import TwinAnswer
 from esinfer.twin.embedders import hashing_embedder
+from esinfer.twin.profiles import make_server
 from esinfer.twin.servers import Server
 from esinfer.twin.tei import TEI_1_8
 from esinfer.twin.tei_task import Task
@@ -450,6 +451,46 @@ def test_chat_beside_an_old_tei_is_refused_as_tgi_refuses() -> None:
         422,
         {"error": "Input validation error: `inputs` cannot be empty", "error_type": "validation"},
     )
+
+
+# Prompts
+
+E5 = make_server("tei-1.9", model="intfloat/e5-small-v2")
+
+
+@pytest.mark.parametrize("path", ["/embed", "/embed_all", "/embed_sparse"])
+def test_a_prompt_stands_before_each_text(path: str) -> None:
+    plain = post(E5, path, {"inputs": ["query: a fox", "query: bread"]})
+    named = post(E5, path, {"inputs": ["a fox", "bread"], "prompt_name": "query"})
+    assert (named.status, named.body) == (200, plain.body)
+    assert named.headers["x-compute-tokens"] == plain.headers["x-compute-tokens"]
+    assert named.headers["x-compute-characters"] == "10"
+    assert post(E5, path, {"inputs": ["a fox", "bread"]}).body != plain.body
+
+
+def test_token_ids_are_a_text_behind_a_prompt() -> None:
+    _, [tokens] = said(post(E5, "/tokenize", {"inputs": "a fox"}))
+    ids = [token["id"] for token in tokens]
+    named = post(E5, "/embed", {"inputs": [ids], "prompt_name": "passage"})
+    assert named.body == post(E5, "/embed", {"inputs": "passage: a fox"}).body
+    hashed = make_server("tei-1.9", model="intfloat/e5-small-v2", embedder=hashing_embedder)
+    status, body = said(post(hashed, "/embed", {"inputs": [[7]], "prompt_name": "passage"}))
+    assert (status, body["error_type"]) == (422, "Tokenizer")
+
+
+def test_tokenize_shows_the_prompt() -> None:
+    _, [tokens] = said(post(E5, "/tokenize", {"inputs": "a fox", "prompt_name": "query"}))
+    _, [plain] = said(post(E5, "/tokenize", {"inputs": "query: a fox"}))
+    assert tokens == plain
+
+
+def test_a_prompt_that_the_model_has_not_is_refused() -> None:
+    reason = (
+        "`default-prompt-name` is set to `x` but it was not found in the Sentence Transformers "
+        'prompts. Available prompts: ["query", "passage"]'
+    )
+    assert said(post(E5, "/embed", {"inputs": "a", "prompt_name": "x"})) == invalid(reason)
+    assert said(post(E5, "/tokenize", {"inputs": "a", "prompt_name": "x"})) == invalid(reason)
 
 
 # What is open to all

@@ -256,6 +256,17 @@ def test_feature_extraction_refuses_parameters_it_does_not_know() -> None:
     assert said(post(EXTRACTION, "/", {"inputs": "a"}, query="n=7")) == refused(reason)
 
 
+@pytest.mark.parametrize("parameters", [5, 0, "x", [1], False])
+def test_parameters_that_are_no_object_are_refused(parameters: object) -> None:
+    status, answer = said(post(EXTRACTION, "/", {"inputs": "a", "parameters": parameters}))
+    kind = type(parameters).__name__
+    assert status == 400
+    assert answer["error"].endswith(f" argument after ** must be a mapping, not {kind}")
+    body = {"inputs": ["a"], "parameters": parameters}
+    assert post(EMBEDDINGS, "/", body).status == 200  # they are not looked at
+    assert post(EXTRACTION, "/", {"inputs": "a", "parameters": None}).status == 200
+
+
 NO_TEXT = "text input must be of type `str` (single example)"
 
 

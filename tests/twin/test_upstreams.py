@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
+from esinfer.errors import IllegalArgument
 from esinfer.twin.answers import TwinRequest
 from esinfer.twin.control import Control
 from esinfer.twin.delivery import Ending
@@ -238,10 +239,35 @@ def test_permits_come_back_when_the_exchange_ends(bench: Bench) -> None:
         method="POST", path="/embed", headers=JSON, body=orjson.dumps({"inputs": ["a", "b"]})
     )
     upstream = bench.upstreams.find("http://twin/embed")
-    with upstream.receive(Received(request=request, url="http://twin/embed")):
+    with upstream.receive(Received(request=request, url="http://twin/embed")) as exchange:
+        held = replace(request, hold=exchange.hold)
+        assert exchange.deliver(lambda: upstream.server.answer(held)).answer.status == 200
         assert bench.ask("one")[0] == 200
         assert bench.ask(["one", "two"])[0] == 429
     assert bench.ask(["one", "two", "three"])[0] == 200
+
+
+@pytest.mark.parametrize("profile", ["tei-1.9", "tei-1.8", "tgi"])
+def test_info_tells_the_permits_that_were_set(bench: Bench, profile: str) -> None:
+    info = TwinRequest(method="GET", path="/info", headers={})
+
+    def told() -> object:
+        answer = bench.upstreams.get("default").server.answer(info)
+        return orjson.loads(answer.body)["max_concurrent_requests"]
+
+    bench.set(profile=profile)
+    assert told() == (128 if profile == "tgi" else 512)
+    bench.set(profile=profile, max_concurrent_requests=7)
+    assert told() == 7
+
+
+def test_a_server_without_permits_is_given_none(bench: Bench) -> None:
+    reason = (
+        "max_concurrent_requests of profile toolkit must be left out, "
+        "it goes with tei-1.9, tei-1.8, tgi"
+    )
+    with pytest.raises(IllegalArgument, match=f"^{reason}$"):
+        bench.set(profile="toolkit", max_concurrent_requests=1)
 
 
 def test_a_single_server_answers_for_every_url() -> None:
