@@ -12,12 +12,11 @@ import logging
 import os
 import signal
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from esinfer import __version__, chunk_command, endpoints_command, hash_command, logs
 from esinfer.config import COMMAND_DEFAULTS, Config, ConfigError, load
-from esinfer.mock_sections import TWIN_PROFILES
+from esinfer.server_options import SERVERS, SETTINGS, add_options
 from esinfer.transfer import TransferError
 
 if TYPE_CHECKING:
@@ -31,26 +30,6 @@ if TYPE_CHECKING:
 _NEW_OBJECTS = 50_000
 """So many more objects than went are there when young garbage is looked for; CPython: 700."""
 
-_SERVE = """\
-Run the inference server: Elasticsearch's inference API over HTTP. It calls the
-real url of every inference endpoint, and keeps the endpoints in a SQLite file
-unless settings say otherwise."""
-_MOCK = """\
-Run the inference server for tests: the same API, but nothing leaves the
-process. The built-in Hugging Face twin answers every upstream request,
-whatever its url."""
-_TWIN = """\
-Run the Hugging Face twin alone, over HTTP: an offline stand-in for a Hugging
-Face endpoint, a text-embeddings-inference server or another one (--profile)."""
-_SETTINGS = """\
-Settings come from, the later the stronger: built-in defaults, the file given
-with --conf, environment variables ESINFER_SECTION__KEY, --set, and the other
-options. conf/esinfer.toml lists them all.
-
-SIGTERM and SIGINT stop the server: requests in flight finish first. Exit
-status: 0 when stopped so, 2 for a wrong option, a wrong configuration, an
-address that cannot be listened on, a store that cannot be opened or a seed
-that cannot be sown."""
 _EXAMPLES = """\
 examples:
   esinfer mock                               the server for tests, on port 9200
@@ -71,18 +50,6 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{line if line.isprintable() else ascii(line)[1:-1]}\n")
 
 
-def _host(text: str) -> str:
-    if not text or not text.isprintable() or " " in text:
-        raise argparse.ArgumentTypeError(f"must be an address or host name, got {text!r}")
-    return text
-
-
-def _port(text: str) -> int:
-    if not text.isdecimal() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 0 to 65535, got {text!r}")
-    return int(text)
-
-
 def _parser() -> _Parser:
     raw = argparse.RawDescriptionHelpFormatter
     parser = _Parser(
@@ -95,137 +62,38 @@ def _parser() -> _Parser:
     parser.add_argument("--version", action="version", version=f"esinfer {__version__}")
     parser.set_defaults(parser=parser)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
-    servers = [
-        ("serve", "run the inference server", _SERVE, 9200),
-        ("mock", "run the inference server for tests, with the twin behind it", _MOCK, 9200),
-        ("twin", "run the Hugging Face twin alone", _TWIN, 8080),
-    ]
-    for name, summary, description, port in servers:
-        command = commands.add_parser(
-            name,
-            help=summary,
-            description=description,
-            epilog=_SETTINGS,
-            formatter_class=raw,
-            allow_abbrev=False,
-        )
-        _add_server_options(command, port)
-        if name == "serve":
-            _add_workers(command)
-        else:
-            _add_profile(command)
-        _add_replay_options(command, name)
-        if name != "twin":
-            command.add_argument(
-                "--seed", metavar="FILE", help="TOML or JSON file with what is there at the start"
-            )
-        command.set_defaults(parser=command, run=_run_server, defaults=COMMAND_DEFAULTS[name])
-    command = commands.add_parser(
-        "chunk",
-        help="cut a text into chunks as Elasticsearch does",
-        description=chunk_command.DESCRIPTION,
-        epilog=chunk_command.EXAMPLES,
-        formatter_class=raw,
-        allow_abbrev=False,
-    )
-    chunk_command.add_options(command)
-    command.set_defaults(parser=command, run=chunk_command.run)
-    command = commands.add_parser(
-        "endpoints",
-        help="list, export and import the endpoints of a running server",
-        description=endpoints_command.DESCRIPTION,
-        epilog=endpoints_command.EXAMPLES,
-        formatter_class=raw,
-        allow_abbrev=False,
-    )
-    command.set_defaults(parser=command, run=_run_endpoints)
-    endpoints_command.add_options(command)
-    command = commands.add_parser(
-        "hash",
-        help="hash a password, API key or token for the credentials file",
-        description=hash_command.DESCRIPTION,
-        formatter_class=raw,
-        allow_abbrev=False,
-    )
-    hash_command.add_options(command)
-    command.set_defaults(parser=command, run=hash_command.run)
+    for name, summary, description in SERVERS:
+        command = _add_command(commands, name, summary, description, SETTINGS)
+        add_options(command, name)
+        command.set_defaults(run=_run_server, defaults=COMMAND_DEFAULTS[name])
+    for name, summary, tool in (
+        ("chunk", "cut a text into chunks as Elasticsearch does", chunk_command),
+        ("endpoints", "list, export and import endpoints of a running server", endpoints_command),
+        ("hash", "hash a password, API key or token for the credentials file", hash_command),
+    ):
+        command = _add_command(commands, name, summary, tool.DESCRIPTION, tool.EXAMPLES)
+        tool.add_options(command)
+        command.set_defaults(run=_run_endpoints if tool is endpoints_command else tool.run)
     return parser
 
 
-def _add_server_options(parser: argparse.ArgumentParser, port: int) -> None:
-    parser.add_argument("--host", type=_host, help="address to listen on (default: 127.0.0.1)")
-    parser.add_argument(
-        "--port", type=_port, help=f"port to listen on, 0 for any free one (default: {port})"
+def _add_command(
+    commands: argparse._SubParsersAction[_Parser],
+    name: str,
+    summary: str,
+    description: str,
+    epilog: str,
+) -> _Parser:
+    command = commands.add_parser(
+        name,
+        help=summary,
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
-    parser.add_argument(
-        "--conf", type=Path, metavar="FILE", help="TOML file with settings (default: none)"
-    )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="SECTION.KEY=VALUE",
-        help="one setting, such as server.shutdown_timeout=5s; may be repeated",
-    )
-    parser.add_argument(
-        "--log-format",
-        choices=("text", "json"),
-        help="of the started line and of the log on standard error (default: text)",
-    )
-
-
-def _add_profile(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--profile",
-        choices=TWIN_PROFILES,
-        help=f"server that the twin imitates (default: {TWIN_PROFILES[0]})",
-    )
-
-
-def _add_workers(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--workers",
-        type=_workers,
-        metavar="N",
-        help="processes that serve the port, on one durable store (default: 1)",
-    )
-
-
-def _workers(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 256:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to 256, got {text!r}")
-    return int(text)
-
-
-def _add_replay_options(parser: argparse.ArgumentParser, command: str) -> None:
-    """Those of ``[replay]``; each is called as its destination says."""
-    if command == "serve":
-        parser.add_argument(
-            "--record",
-            metavar="DIR",
-            dest="replay.record",
-            help="record exchanges with upstreams in this directory (default: do not)",
-        )
-        parser.add_argument(
-            "--record-mode",
-            choices=("once", "new", "all", "none"),
-            dest="replay.record_mode",
-            help="call upstreams and record: once, if there is no file yet; new, what the file"
-            " lacks; all; or none, the file alone answers (default: once)",
-        )
-    elif command == "mock":
-        parser.add_argument(
-            "--replay",
-            metavar="DIR",
-            dest="replay.play",
-            help="answer from the recordings in this directory (default: the twin answers)",
-        )
-        parser.add_argument(
-            "--on-miss",
-            choices=("error", "twin"),
-            dest="replay.on_miss",
-            help="what answers a request that was not recorded (default: error)",
-        )
+    command.set_defaults(parser=command)
+    return command
 
 
 def _config(args: argparse.Namespace, environ: Mapping[str, str]) -> Config:

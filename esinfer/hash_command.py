@@ -12,8 +12,9 @@ import sys
 DESCRIPTION = """\
 Print the hash of a password, or with --key of an API key or token, as the
 credentials file of [security] credentials wants it. The secret is the first
-line of standard input; on a terminal it is asked for and not shown.
-
+line of standard input; on a terminal it is asked for and not shown."""
+EXAMPLES = """\
+examples:
   esinfer hash < password.txt
   openssl rand -hex 24 | tee key.txt | esinfer hash --key"""
 

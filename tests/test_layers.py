@@ -37,7 +37,7 @@ LAYERS = (
     ("json_decoder", "remote"),
     ("json_reader", "setting"),
     ("server_sections", "mock_sections"),
-    ("config", "seed_file"),
+    ("config", "seed_file", "server_options"),
     ("object_parser", "map_fields"),
     ("nested_parser",),
     ("tasks", "chat", "rerank"),
