@@ -24,8 +24,11 @@ from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import Any
 
+from esinfer.errors import IllegalArgument
 from esinfer.waits import Timeout, Timer, Wait
 
+LATEST = 365 * 86_400.0
+"""Seconds; much later a float is too coarse to tell a token from none."""
 _JUST_AFTER = 1e-9
 """Seconds from a deadline to what it calls, as with a real clock: what has grown whole by then is
 not short of it by a rounding error."""
@@ -90,9 +93,14 @@ class Clock:
     async def advance(self, seconds: float) -> None:
         """Let so many seconds pass: what falls due meanwhile happens in order, each at its time.
 
-        Whoever calls this must not be at work itself.
+        Whoever calls this must not be at work itself. IllegalArgument beyond ``LATEST``.
         """
         end = self.time() + seconds
+        if end > LATEST:
+            raise IllegalArgument(
+                reason=f"The clock cannot go on to [{end:g}s], it ends at [365d];"
+                " POST /_esinfer/reset sets it back"
+            )
         await self._settle()
         while (timer := self._next()) is not None and timer.when() <= end:
             self._set(max(timer.when() + _JUST_AFTER, self.time()))

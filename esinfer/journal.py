@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ from esinfer.attempts import (
     times_to_wire,
 )
 from esinfer.endpoints import InferenceEndpoint
-from esinfer.masking import Kept, long_enough, shown_headers, without
+from esinfer.masking import Kept, long_enough, secrets_in, shown_headers, shown_url, without
 
 _OVERHEAD: Final = 2048
 """Bytes that an entry takes beside its bodies, about; an attempt takes as many."""
@@ -42,6 +42,10 @@ class JournalLimits:
     entries: int = 10_000
     body_size: int = 64 * 1024
     size: int = 64 * 1024 * 1024
+
+
+_URL: Final = re.compile(r"""["']?url["']?\s*:\s*["']?([^"'\s,}]+)""")
+"""In JSON and in YAML, whole or broken off."""
 
 
 class Entry:
@@ -135,7 +139,7 @@ class Entry:
             "request": {
                 "method": self.method,
                 "path": without(self.path, secrets),
-                "query": without(self.query, secrets),
+                "query": shown_url(f"?{self.query}", secrets)[1:],
                 "headers": shown_headers(self.headers, secrets),
                 **body_to_wire(self.received, secrets),
             },
@@ -150,10 +154,13 @@ class Entry:
 
     def _secrets(self) -> list[str]:
         """The keys that this request had to do with."""
-        found = [run.endpoint.secret_settings.api_key.reveal() for run in self.runs]
-        found += [
-            key for _, _, key in API_KEY.findall(self.received.data.decode("utf-8", "replace"))
-        ]
+        endpoints = [run.endpoint for run in self.runs]
+        body = self.received.data.decode("utf-8", "replace")
+        found = [endpoint.secret_settings.api_key.reveal() for endpoint in endpoints]
+        found += [key for _, _, key in API_KEY.findall(body)]
+        urls = [endpoint.service_settings.url for endpoint in endpoints]
+        for url in (*urls, *_URL.findall(body), f"?{self.query}"):
+            found += secrets_in(url)
         return long_enough(found)
 
 
@@ -265,14 +272,19 @@ class Journal:
 
     def find(self, query: Query) -> tuple[int, list[Entry]]:
         """How many entries fit, and the newest of them, the newest last."""
-        fitting = [entry for entry in self._entries.values() if query.fits(entry)]
-        return len(fitting), fitting[max(len(fitting) - query.size, 0) :]
+        return search(tuple(self), query)
 
     def clear(self) -> None:
         """Forget all that was; numbers go on."""
         self._entries.clear()
         self._size = 0
         self.forgotten = 0
+
+
+def search(entries: Sequence[Entry], query: Query) -> tuple[int, list[Entry]]:
+    """How many of the entries fit, and the newest of them; a thread may look through a copy."""
+    fitting = [entry for entry in entries if query.fits(entry)]
+    return len(fitting), fitting[max(len(fitting) - query.size, 0) :]
 
 
 CURRENT: Final[ContextVar[Entry | None]] = ContextVar("journal entry", default=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from aiohttp import web
@@ -14,11 +15,11 @@ from esinfer.api.middleware import PARAMETERS
 from esinfer.api.operation import Parameter, documented
 from esinfer.api.responses import dump, respond, respond_json
 from esinfer.errors import IllegalArgument, ResourceNotFound, StatusException
-from esinfer.journal import Entry, Journal, Query
+from esinfer.journal import Entry, Journal, Query, search
 from esinfer.json_schema import Named, array, record
 from esinfer.threads import run_beside
 
-_MOST = 1_000_000
+_MOST = 2**53
 _USUAL = 100
 """Entries that are shown when nothing is said."""
 
@@ -29,8 +30,8 @@ _ENTRY = Named(
         "type": "object",
         "properties": {
             "sequence": INTEGER,
-            "started": {**NUMBER, "description": "Seconds of the namespace's clock."},
-            "duration": NUMBER,
+            "time": {**NUMBER, "description": "Seconds of the namespace's clock."},
+            "duration": {"type": ["number", "null"]},
             "inference_id": TEXT,
             "task_type": TEXT,
             "request": OBJECT,
@@ -38,7 +39,7 @@ _ENTRY = Named(
             "waited": {**NUMBER, "description": "Seconds in queues of rate limits."},
             "attempts": array(OBJECT),
         },
-        "required": ["sequence", "request", "answer", "waited", "attempts"],
+        "required": ["sequence", "time", "duration", "request", "answer", "waited", "attempts"],
     },
 )
 _FILTERS = [
@@ -88,13 +89,15 @@ async def get_all(request: web.Request) -> web.StreamResponse:
         size=_size(request),
     )
     reject_body(request)
-    return await respond(request, await run_beside(partial(_dump, journal, query)))
+    return await respond(
+        request, await run_beside(partial(_dump, tuple(journal), journal.forgotten, query))
+    )
 
 
-def _dump(journal: Journal, query: Query) -> bytes:
-    total, entries = journal.find(query)
-    shown = [entry.to_wire() for entry in entries]
-    return dump({"total": total, "forgotten": journal.forgotten, "entries": shown})
+def _dump(entries: Sequence[Entry], forgotten: int, query: Query) -> bytes:
+    total, found = search(entries, query)
+    shown = [entry.to_wire() for entry in found]
+    return dump({"total": total, "forgotten": forgotten, "entries": shown})
 
 
 def _size(request: web.Request) -> int:

@@ -56,6 +56,9 @@ def _url(target: str) -> URL:
     return URL.build(path=path, query_string=query, fragment=fragment, encoded=True)
 
 
+_ABOUT_ALL = "/_esinfer/namespaces"
+
+
 def find_namespace(request: web.Request) -> Namespace:
     """The namespace of a request; an error if it names several, or one that cannot be."""
     namespaces = request.app[NAMESPACES]
@@ -68,6 +71,8 @@ def find_namespace(request: web.Request) -> Namespace:
         if prefix is None and header is None:
             return namespaces.default  # whose keys are nobody's business here
         raise NoNamespaces
+    if request.path.startswith(_ABOUT_ALL):
+        return namespaces.default  # no namespace is made by looking at them, or dropping one
     user = None if credentials is None else _user(credentials)
     names = {name for name in (prefix, header, user) if name is not None}
     if len(names) > 1:

@@ -120,6 +120,8 @@ class Esinfer:
         ``text="…"`` or another one of the README; or several ``answers``, one
         a request, and ``then`` the last again or the ``"twin"``.
         """
+        if answers and answer:
+            raise TypeError("a stub takes either answers or the members of one")
         stub: dict[str, object] = {"answer": list(answers) if answers else answer}
         said = {"match": _match(match), "then": then, "times": times}
         stub |= {member: value for member, value in said.items() if value is not None}
@@ -211,14 +213,17 @@ def _checked(name: str) -> str:
     return check_name(name)
 
 
+_FLAGS = {re.ASCII: "a", re.IGNORECASE: "i", re.MULTILINE: "m", re.DOTALL: "s", re.VERBOSE: "x"}
+
+
 def _match(
     match: str | re.Pattern[str] | Mapping[str, object] | None,
 ) -> Mapping[str, object] | None:
     if isinstance(match, str):
         return {"input": match}
     if isinstance(match, re.Pattern):
-        flags = "(?i)" if match.flags & re.IGNORECASE else ""
-        return {"regex": flags + match.pattern}
+        letters = "".join(letter for flag, letter in _FLAGS.items() if match.flags & flag)
+        return {"regex": (f"(?{letters})" if letters else "") + match.pattern}
     return match
 
 

@@ -224,3 +224,11 @@ async def test_what_the_clock_does_not_take(
         assert reply.json == envelope("illegal_argument_exception", reason)
     else:
         assert "[advance]" in reply.json["error"]["reason"]
+
+
+async def test_time_ends_after_a_year(mock: Client) -> None:
+    reply = await mock("POST", "/_esinfer/clock", {"advance": "366d"})
+    assert reply.status == 400
+    assert reply.json["error"]["type"] == "illegal_argument_exception"
+    assert reply.json["error"]["reason"].endswith("POST /_esinfer/reset sets it back")
+    assert (await mock("POST", "/_esinfer/clock", {"advance": "364d"})).status == 200

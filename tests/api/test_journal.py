@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 from typing import Any
 
@@ -255,12 +256,12 @@ async def test_filters(filled: Client, query: str, found: list[int]) -> None:
 
 
 @pytest.mark.parametrize("name", ["status", "since", "size"])
-@pytest.mark.parametrize("value", ["x", "-1", "1000001", ""])
+@pytest.mark.parametrize("value", ["x", "-1", "9007199254740993", ""])
 async def test_numbers_that_are_none(mock: Client, name: str, value: str) -> None:
     reply = await mock("GET", f"{PATH}?{name}={value}")
     reason = (
         f"Failed to parse value [{value}] for [{name}], expected a whole number from [0] to"
-        " [1000000]"
+        " [9007199254740992]"
     )
     assert (reply.status, reply.json) == (400, envelope("illegal_argument_exception", reason))
 
@@ -297,3 +298,28 @@ async def test_serve_keeps_none_unless_it_is_told_to(
     (entry,) = await entries(keeping, "?method=POST")
     assert entry["attempts"][0]["answer"]["body"] == [[0.25]]
     assert entry["duration"] > 0
+
+
+async def test_it_can_be_read_while_requests_come_in(mock: Client) -> None:
+    async def ask() -> None:
+        for _ in range(50):
+            await mock("GET", "/_inference")
+
+    async with asyncio.TaskGroup() as group:
+        asking = [group.create_task(ask()) for _ in range(4)]
+        while not all(task.done() for task in asking):
+            reply = await mock("GET", "/_esinfer/journal?text=nothing-has-this")
+            assert (reply.status, reply.json["total"]) == (200, 0)
+
+
+async def test_keys_in_urls_are_masked(mock: Client) -> None:
+    url = "https://user:password-of-url@example.com/?token=token-of-url"
+    settings = {"api_key": "key-of-endpoint", "url": url}
+    body = {"service": "hugging_face", "service_settings": settings}
+    await mock("PUT", "/_inference/text_embedding/masked?api_key=key-of-query", body)
+    await mock("PUT", "/_inference/text_embedding/masked", body)
+    await mock("POST", "/_inference/text_embedding/masked", {"input": "a"})
+    shown = (await mock("GET", "/_esinfer/journal")).text
+    for secret in ("password-of-url", "token-of-url", "key-of-endpoint", "key-of-query"):
+        assert secret not in shown
+    assert "api_key=***" in shown

@@ -79,3 +79,15 @@ def test_similarities_that_cannot_be_are_refused(esinfer: Esinfer) -> None:
     esinfer.similar("b", "c", 1)
     with pytest.raises(Refused, match=r"the cosine of \[a\] and \[c\] cannot be \[0\]"):
         esinfer.similar("a", "c", 0)
+
+
+@pytest.mark.parametrize("flags", [re.DOTALL, re.DOTALL | re.VERBOSE, re.DOTALL | re.MULTILINE])
+def test_a_regular_expression_keeps_its_flags(esinfer: Esinfer, flags: re.RegexFlag) -> None:
+    esinfer.endpoint("my-id")
+    esinfer.stub(re.compile("one.two", flags), vector=[1, 2])
+    assert embed(esinfer, "one\ntwo") == [1, 2]
+
+
+def test_answers_and_members_of_one_do_not_go_together(esinfer: Esinfer) -> None:
+    with pytest.raises(TypeError, match="either answers or the members of one"):
+        esinfer.stub("x", [{"vector": [1.0]}], vector=[1.0, 2.0])
