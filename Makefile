@@ -9,7 +9,7 @@ NODE := $(shell command -v npm >/dev/null && node -p 'parseInt(process.versions.
 CLIENT_SUITES := client-py8 client-py9 client-hub $(if $(NODE),client-js8 client-js9)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run minilm minilm-if-there static-model test test-postgresql crash test-clients no-node $(CLIENT_SUITES) check format bench clean
+.PHONY: help install demo run minilm minilm-if-there static-model test test-postgresql crash test-clients no-node $(CLIENT_SUITES) check format bench soak clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,6 +80,9 @@ format: $(READY) ## format the code and mend what lint can mend
 bench: $(READY) ## measure against bare aiohttp; writes build/bench.md
 	@mkdir -p build
 	$(BIN)/python -m tests.bench --output build/bench.md
+
+soak: $(READY) ## mixed load with faults for two minutes: every answer checked, nothing may leak
+	$(BIN)/python -m tests.soak --seconds=120
 
 clean: ## remove the environment and what tools left behind
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .coverage
