@@ -16,9 +16,9 @@ from tests.bench.processes import BenchError
 from tests.crash.store_kills import KEY
 from tests.soak.faults import FAULTS
 from tests.soak.load import CLIENTS, Load, Tally, create_endpoints
-from tests.soak.servers import Watched, until, watched
+from tests.soak.servers import STORE, Watched, until, watched
 
-_MOST_GROWTH = 32.0
+_MOST_GROWTH = 24.0
 """MB that the server may hold at the end above what it held after a quarter of the time.
 
 Its objects are counted more strictly: memory that they have left is in pieces for a while."""
@@ -84,7 +84,7 @@ async def _load(seconds: float, server: Watched, twin: Watched) -> tuple[Tally, 
 
 def _settings(folder: Path) -> list[str]:
     settings = {
-        "store.path": folder / "soak.db",
+        "store.path": folder / STORE,
         "store.key": KEY,
         "inference.retry_initial_delay": "20ms",
         "inference.retry_max_delay_bound": "100ms",
