@@ -11,7 +11,7 @@ NODE := $(shell command -v npm >/dev/null && node -p 'parseInt(process.versions.
 CLIENT_SUITES := client-py8 client-py9 client-hub $(if $(NODE),client-js8 client-js9)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run minilm minilm-if-there static-model test test-postgresql crash test-clients test-kit test-kit-js no-node $(CLIENT_SUITES) check format bench image clean
+.PHONY: help install demo run minilm minilm-if-there static-model test test-postgresql crash test-clients test-kit test-kit-js no-node $(CLIENT_SUITES) check format bench soak image clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -113,6 +113,9 @@ bench: $(READY) ## measure against bare aiohttp; writes build/bench.md
 
 image: ## build the container image esinfer
 	docker build --tag esinfer .
+
+soak: $(READY) ## mixed load with faults for two minutes: every answer checked, nothing may leak
+	$(BIN)/python -m tests.soak --seconds=120
 
 clean: ## remove the environment and what tools left behind
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .coverage

@@ -8,8 +8,16 @@ from types import TracebackType
 from typing import Self
 
 
+def _nothing() -> None:
+    """What a timer calls that is over."""
+
+
 class Timer:
-    """A call that is due at a time of its clock."""
+    """A call that is due at a time of its clock.
+
+    Once it is over it lets go of the call: what that holds, such as a whole
+    request, would live until garbage is collected.
+    """
 
     __slots__ = ("_call", "_cancelled", "_when", "is_over")
 
@@ -29,12 +37,14 @@ class Timer:
         """Let it not happen; once it has, this changes nothing."""
         if not self.is_over:
             self.is_over = True
+            self._call = _nothing
             self._cancelled()
 
     def ring(self) -> None:
         """Its time has come."""
         self.is_over = True
-        self._call()
+        call, self._call = self._call, _nothing
+        call()
 
 
 class Wait(asyncio.Future[None]):

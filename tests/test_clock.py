@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
+import weakref
 from collections.abc import AsyncIterator, Awaitable
 
 import pytest
@@ -321,3 +323,22 @@ async def test_a_timeout_belongs_to_a_task(clock: Clock) -> None:
     done = asyncio.Event()
     asyncio.get_running_loop().call_soon(outside_of_tasks)
     await done.wait()
+
+
+async def test_what_was_done_in_time_is_forgotten_without_a_search_for_garbage() -> None:
+    clock = Clock()
+
+    async def work() -> None:
+        async with clock.timeout(60):
+            await asyncio.sleep(0)
+
+    gc.disable()
+    try:
+        task = asyncio.create_task(work())
+        await task
+        forgotten = weakref.ref(task)
+        del task
+        await asyncio.sleep(0)
+        assert forgotten() is None
+    finally:
+        gc.enable()

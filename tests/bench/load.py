@@ -28,12 +28,16 @@ _GRACE = 20.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What to post, where to, and for how many seconds."""
+    """What to post, where to, and for how many seconds; 0 is one request a connection.
+
+    What is under way at the end has ``patience`` more seconds.
+    """
 
     url: str
     body: str
     seconds: int
     connections: int = CONNECTIONS
+    patience: int = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +102,7 @@ def run_wrk(job: Job) -> Sample:
 def run_own(job: Job) -> Sample:
     """Let the client below do the job, in a process of its own."""
     command = [sys.executable, "-m", "tests.bench.load"]
-    return _measure(command, json.dumps(asdict(job)), job.seconds)
+    return _measure(command, json.dumps(asdict(job)), job.seconds + job.patience)
 
 
 def _measure(command: Sequence[str], given: str, seconds: int) -> Sample:
@@ -225,7 +229,9 @@ async def drive(job: Job) -> Sample:
         )
         for _ in range(job.connections)
     ]
-    await asyncio.wait([connection.closed for _, connection in made], timeout=job.seconds + 5)
+    await asyncio.wait(
+        [connection.closed for _, connection in made], timeout=job.seconds + job.patience
+    )
     return tally.sample(time.perf_counter() - began)
 
 

@@ -9,6 +9,7 @@ JSON body and answers a fixed one. Each prints the address it listens on:
 from __future__ import annotations
 
 import argparse
+import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import cache
@@ -19,6 +20,7 @@ from aiohttp import hdrs, web
 
 DIMENSIONS = 384
 _LARGEST_BODY = 2**20
+_BACKLOG = 4096
 _SESSION = web.AppKey("session", aiohttp.ClientSession)
 _Handler = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -33,11 +35,13 @@ def embeddings(count: int) -> bytes:
     return orjson.dumps(rows.astype(np.float32), option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def make_upstream() -> web.Application:
-    """Answers as many vectors as a request has inputs."""
+def make_upstream(delay: float) -> web.Application:
+    """Answers as many vectors as a request has inputs, after ``delay`` seconds."""
 
     async def embed(request: web.Request) -> web.Response:
         inputs = orjson.loads(await request.read())["inputs"]
+        if delay:
+            await asyncio.sleep(delay)
         return web.Response(body=embeddings(len(inputs)), content_type="application/json")
 
     return _app(embed)
@@ -47,7 +51,8 @@ def make_proxy(upstream: str) -> web.Application:
     """Passes bodies on to one address, through one session."""
 
     async def session(app: web.Application) -> AsyncIterator[None]:
-        async with aiohttp.ClientSession() as app[_SESSION]:
+        connector = aiohttp.TCPConnector(limit=0)
+        async with aiohttp.ClientSession(connector=connector) as app[_SESSION]:
             yield
 
     async def forward(request: web.Request) -> web.Response:
@@ -94,16 +99,17 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--upstream", help="where the proxy passes requests on to")
     parser.add_argument("--size", type=int, default=4096, help="bytes of the handler's answer")
+    parser.add_argument("--delay", type=float, default=0.0, help="seconds of the upstream")
     args = parser.parse_args()
     makers: dict[str, Callable[[], web.Application]] = {
-        "upstream": make_upstream,
+        "upstream": lambda: make_upstream(args.delay),
         "proxy": lambda: make_proxy(args.upstream),
         "handler": lambda: make_handler(args.size),
     }
-    listener = socket.create_server(("127.0.0.1", args.port), backlog=1024)
+    listener = socket.create_server(("127.0.0.1", args.port), backlog=_BACKLOG)
     port = listener.getsockname()[1]
     print(f"{args.peer} listening on http://127.0.0.1:{port}", flush=True)  # noqa: T201
-    web.run_app(makers[args.peer](), sock=listener, access_log=None, print=None)
+    web.run_app(makers[args.peer](), sock=listener, backlog=_BACKLOG, access_log=None, print=None)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-_ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[2]
 _ADDRESS = re.compile(r"http://\S+")
 _PATIENCE = 15.0
 _RESIDENT = re.compile(r"VmRSS:\s+(\d+) kB")
@@ -75,16 +75,17 @@ def running(*arguments: str) -> Iterator[Server]:
         [sys.executable, "-m", *arguments],
         stdout=subprocess.PIPE,
         text=True,
-        cwd=_ROOT,
+        cwd=ROOT,
         start_new_session=True,  # Ctrl-C is ours; we stop what we have started
     )
     try:
-        yield Server(address=_address(process), pid=process.pid)
+        yield Server(address=address_of(process), pid=process.pid)
     finally:
         _stop(process)
 
 
-def _address(process: subprocess.Popen[str]) -> str:
+def address_of(process: subprocess.Popen[str]) -> str:
+    """What the first line of its output tells."""
     output = process.stdout
     if output is None:
         raise TypeError("the process has no pipe for its output")
