@@ -33,7 +33,7 @@ class Attempt:
         self.sent.add(request.body)
         self.status: int | None = None
         self.answer = Kept(limit)
-        self.error: ElasticsearchError | None = None
+        self.error: tuple[str, str] | None = None  # type and reason: the error holds its frames
         self.duration: tuple[float, float | None] = (0.0, None)
         self.delay: float | None = None
         self.shortened = False
@@ -53,8 +53,8 @@ class Attempt:
         if self.status is not None:
             shown["answer"] = {"status": self.status, **body_to_wire(self.answer, secrets)}
         if self.error is not None:
-            reason = without(self.error.reason, secrets)
-            shown["error"] = {"type": self.error.type, "reason": reason}
+            kind, reason = self.error
+            shown["error"] = {"type": kind, "reason": without(reason, secrets)}
         if self.delay is not None:
             shown["retry"] = {"delay": round_seconds(self.delay), "shortened": self.shortened}
         return shown
@@ -113,7 +113,7 @@ class Run:
     def fail(self, error: ElasticsearchError) -> None:
         """The attempt, if one was begun, came to nothing."""
         if self.attempts and self.attempts[-1].error is None:
-            self.attempts[-1].error = error
+            self.attempts[-1].error = error.type, error.reason
             self._end(self.attempts[-1])
 
     def retry(self, delay: float, *, shortened: bool) -> None:

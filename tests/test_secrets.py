@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import ssl
 import sys
 from base64 import b64encode
@@ -254,6 +255,7 @@ async def running(command: str, log_format: str, given: tuple[str, ...]) -> Asyn
         "ESINFER_TWIN__API_KEY": TWIN_KEY,
         "ESINFER_LOGGING__LEVEL": "debug",
         "PYTHONASYNCIODEBUG": "1",
+        "XDG_DATA_HOME": os.environ["XDG_DATA_HOME"],
     }
     child = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "esinfer", command, "--port", "0", "--log-format", log_format),
