@@ -96,10 +96,13 @@ def _call(request: web.Request) -> Call:
 
 
 async def _note(entry: Entry, request: web.Request, response: web.Response) -> None:
-    """Keep the answer, and of a request that was refused unread what has come of its body."""
-    body = response.body
+    """Keep the answer, and of a request that was refused unread what has come of its body.
+
+    A body that broke off cannot be read.
+    """
+    body, content = response.body, request.content
     entry.answer(response.status, response.headers, body if isinstance(body, bytes) else b"")
-    if not entry.received.size and request.content.is_eof():
+    if not entry.received.size and content.is_eof() and content.exception() is None:
         entry.take(await request.read())
 
 

@@ -200,3 +200,20 @@ async def test_a_host_that_is_no_utf8_is_quoted_with_question_marks(client: Clie
     status, _, body = split(answer)
     (node,) = orjson.loads(body)["nodes"].values()
     assert (status, node["host"]) == (b"HTTP/1.1 200 OK", "a?")
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/"), ("DELETE", "/_inference/x")])
+@pytest.mark.parametrize("rest", [b"zz\r\n{}\r\n", b"1\r\n{{\r\n"])
+async def test_an_unread_body_that_breaks_off_is_400_in_a_mock_too(
+    mock: Client, method: str, path: str, rest: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The mock's journal takes bodies that no handler has read; of this one nothing can be had."""
+    sent = head(method, path, "Transfer-Encoding: chunked")
+    answer, closed = await exchange(mock.url, sent, rest)
+    status, _, body = split(answer)
+    assert (status, orjson.loads(body)) == (
+        b"HTTP/1.1 400 Bad Request",
+        malformed("the body breaks off"),
+    )
+    assert closed
+    assert [r for r in caplog.records if r.levelno > logging.INFO] == []
