@@ -11,7 +11,7 @@ NODE := $(shell command -v npm >/dev/null && node -p 'parseInt(process.versions.
 CLIENT_SUITES := client-py8 client-py9 client-hub $(if $(NODE),client-js8 client-js9)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run minilm minilm-if-there static-model test test-postgresql crash test-clients test-kit test-kit-js no-node $(CLIENT_SUITES) check format bench soak image clean
+.PHONY: help install demo run minilm minilm-if-there static-model test test-postgresql crash fuzz test-clients test-kit test-kit-js no-node $(CLIENT_SUITES) check format bench soak image clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ test-postgresql: $(READY) ## test the PostgreSQL store with a real one (Debian: 
 crash: $(READY) ## kill stores and servers at 200 random moments each; nothing may be lost
 	$(BIN)/python -m tests.crash store --kills=200
 	$(BIN)/python -m tests.crash server --kills=200
+
+fuzz: $(READY) ## throw made-up requests and odd bytes at a mock for two minutes; it must stay upright
+	$(BIN)/python -m tests.fuzz --seconds=120
 
 test-clients: $(READY) ## drive live servers with the clients of Elasticsearch, Hugging Face and OpenAI
 	@$(MAKE) --no-print-directory --keep-going --jobs=4 $(CLIENT_SUITES) $(if $(NODE),,no-node)

@@ -17,6 +17,7 @@ from traceback import walk_tb
 from typing import Any
 
 from aiohttp import hdrs, http_exceptions, web
+from aiohttp.http import HttpVersion10, HttpVersion11
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import _ErrInfo
 
@@ -39,6 +40,7 @@ class ConnectionLimits:
 
 
 NO_LIMITS = ConnectionLimits()
+_VERSIONS = (HttpVersion10, HttpVersion11)
 
 
 class RequestTooSlow(http_exceptions.HttpProcessingError):
@@ -127,11 +129,19 @@ class Connection(web.RequestHandler):
             self._start_timer()
 
     def _check_head(self) -> None:
-        """Elasticsearch and hyper limit all headers together; aiohttp limits each."""
-        limit = self.max_field_size
-        headers = getattr(self._messages[-1][0], "raw_headers", ())
-        if sum(len(name) + len(value) + 4 for name, value in headers) > limit:
+        """Elasticsearch and hyper limit all headers together; aiohttp limits each.
+
+        It also takes versions that it answers with a version that no client knows.
+        """
+        message, limit = self._messages[-1][0], self.max_field_size
+        if isinstance(message, _ErrInfo):
+            return
+        error: http_exceptions.HttpProcessingError | None = None
+        if message.version not in _VERSIONS:
+            error = http_exceptions.BadHttpMessage("")
+        elif sum(len(name) + len(value) + 4 for name, value in message.raw_headers) > limit:
             error = http_exceptions.LineTooLong(b"", limit)
+        if error is not None:
             self._messages[-1] = (_ErrInfo(HTTPStatus.BAD_REQUEST, error, ""), EMPTY_PAYLOAD)
 
     def _start_timer(self) -> None:
