@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 
 from schemathesis import GenerationMode
 
@@ -15,7 +16,8 @@ from tests.fuzz import wire
 from tests.fuzz.requests import Fuzzer
 from tests.fuzz.server import Server, serve
 
-Step = Callable[[int], None]
+Step = tuple[str, int, Callable[..., None]]
+"""Its name, how many it sends, and what sends so many."""
 
 
 def main() -> int:
@@ -26,15 +28,13 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     args = parser.parse_args()
     began, sent = time.monotonic(), 0
-    for name, step in steps(args.count, args.seed):
+    for name, count, send in steps(args.count, args.seed, began + args.seconds):
         try:
-            step(args.count)
+            send(count)
         except Exception as error:
             error.add_note(f"in {name}; to see it again: --seed {args.seed} --count {args.count}")
             raise
-        sent += args.count
-        if time.monotonic() - began > args.seconds:
-            break
+        sent += count
     sys.stdout.write(
         f"{sent} fuzzed exchanges in {time.monotonic() - began:.0f} s (seed {args.seed}):"
         " no unnamed 5xx, no hang, no traceback, nothing left open\n"
@@ -42,24 +42,27 @@ def main() -> int:
     return 0
 
 
-def steps(count: int, number: int) -> Iterator[tuple[str, Step]]:
-    """What to send, without end; each round has a server of its own."""
-    while True:
+def steps(count: int, number: int, until: float) -> Iterator[Step]:
+    """What to send till then; each round has a server of its own, of which nothing may stay."""
+    while time.monotonic() < until:
         with serve() as server, closing(Fuzzer(server)) as fuzzer:
-            yield from _round(server, fuzzer, number)
+            for name, most, send in _round(server, fuzzer, count):
+                yield name, most, partial(send, number=number)
+                if time.monotonic() >= until:
+                    break
             fuzzer.close()
             server.check_rest()
         number += 1
 
 
-def _round(server: Server, fuzzer: Fuzzer, number: int) -> Iterator[tuple[str, Step]]:
+def _round(server: Server, fuzzer: Fuzzer, count: int) -> Iterator[Step]:
+    yield "a mix of operations", 10 * count, fuzzer.mix
+    yield "good bytes", 10 * count, partial(wire.fuzz, server, wire.good_requests())
+    yield "odd bytes", 30 * count, partial(wire.fuzz, server, wire.odd_bytes())
     for operation in fuzzer.operations():
         for mode in GenerationMode:
             name = f"{operation.method} {operation.path}, {mode.value}"
-            yield name, lambda count: fuzzer.fuzz(operation, mode, count, number)  # noqa: B023 - called at once
-    yield "a mix of operations", lambda count: fuzzer.mix(10 * count, number)
-    yield "good bytes", lambda count: wire.fuzz(server, wire.good_requests(), 10 * count, number)
-    yield "odd bytes", lambda count: wire.fuzz(server, wire.odd_bytes(), 30 * count, number)
+            yield name, count, partial(fuzzer.fuzz, operation, mode)
 
 
 if __name__ == "__main__":
