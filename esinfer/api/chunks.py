@@ -94,6 +94,7 @@ def _load(read: body.Body, parser: ChunkParser) -> ChunkedRequest:
             "chunks": [[{"start_offset": 0, "end_offset": 15, "text": "First sentence."}]]
         }
     },
+    errors=[500],
 )
 async def chunk(request: web.Request) -> web.StreamResponse:
     """``POST /_esinfer/chunk``: the chunks of each input."""
