@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from math import ceil, isfinite
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import orjson
 
@@ -68,7 +68,6 @@ _CLASS_NAMES: Mapping[type, str] = {
 }
 
 
-_BELOW_A_THOUSANDTH = re.compile(rb"0\.000(?<=[\[,-]0\.000)[0-9]+")
 _EXPONENT = re.compile(rb"[0-9.]+e-[0-9]+")
 _PLAIN_LIMIT = 1e7
 
@@ -80,16 +79,51 @@ def float_array(values: NDArray[float32]) -> bytes:
     1e7 on (``5.0E-4``); Jackson quotes what is not finite. One or two
     dimensions, nested as they are.
     """
-    numbers = orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)
-    if not values.size:
-        return numbers
-    if not float(abs(values).max()) < _PLAIN_LIMIT:
+    if not _is_plain(values):
         return _print_each(values)
-    if b"0.000" in numbers:
-        numbers = _BELOW_A_THOUSANDTH.sub(_with_exponent, numbers)
+    return _print(values)
+
+
+def float_arrays(rows: Sequence[NDArray[float32]]) -> list[bytes]:
+    """The same for each of several arrays; of a matrix, for each row."""
+    if getattr(rows, "ndim", 0) == 2 and _is_plain(cast("NDArray[float32]", rows)):
+        return [_print(row) for row in rows]
+    return [float_array(row) for row in rows]
+
+
+def _is_plain(values: NDArray[float32]) -> bool:
+    """Whether no value needs an exponent for its size, or quotes."""
+    return not values.size or float(abs(values).max()) < _PLAIN_LIMIT
+
+
+def _print(values: NDArray[float32]) -> bytes:
+    numbers = orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)
+    if _BELOW_A_THOUSANDTH in numbers:
+        numbers = _with_exponents(numbers)
     if b"e" in numbers:
         numbers = _EXPONENT.sub(_rewrite, numbers)
     return numbers
+
+
+_BELOW_A_THOUSANDTH = b"0.000"
+
+
+def _with_exponents(numbers: bytes) -> bytes:
+    """``0.00012`` as ``1.2E-4``, wherever a number begins so."""
+    first, *others = numbers.split(_BELOW_A_THOUSANDTH)
+    written = [first]
+    before = first
+    for rest in others:
+        if before[-1:].isdigit():  # within a number, as in 10.0001
+            written += (_BELOW_A_THOUSANDTH, rest)
+        else:
+            fraction = rest[: len(rest) - len(rest.lstrip(b"0123456789"))]
+            digits = fraction.lstrip(b"0")
+            exponent = 4 + len(fraction) - len(digits)
+            written.append(b"%c.%bE-%d" % (digits[0], digits[1:] or b"0", exponent))
+            written.append(rest[len(fraction) :])
+        before = rest
+    return b"".join(written)
 
 
 def _print_each(values: NDArray[float32]) -> bytes:
@@ -101,13 +135,6 @@ def _print_each(values: NDArray[float32]) -> bytes:
 def _float(value: float32) -> str:
     printed = _notation(str(value), _SMALLEST_FLOAT)
     return printed if isfinite(value) else f'"{printed}"'
-
-
-def _with_exponent(match: re.Match[bytes]) -> bytes:
-    """``0.00012`` as ``1.2E-4``."""
-    fraction = match[0][5:]
-    digits = fraction.lstrip(b"0")
-    return b"%c.%bE-%d" % (digits[0], digits[1:] or b"0", 4 + len(fraction) - len(digits))
 
 
 def _rewrite(match: re.Match[bytes]) -> bytes:

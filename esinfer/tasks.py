@@ -120,13 +120,13 @@ class DenseEmbeddings:
     @property
     def dimensions(self) -> int | None:
         """Length of the first vector, None without one."""
-        return len(self.vectors[0]) if self.vectors else None
+        return len(self.vectors[0]) if len(self.vectors) else None
 
     def to_json(self) -> bytes:
-        rows = b",".join(
-            b'{"embedding":' + java.float_array(vector) + b"}" for vector in self.vectors
-        )
-        return b'{"text_embedding":[' + rows + b"]}"
+        if not len(self.vectors):
+            return b'{"text_embedding":[]}'
+        rows = b'},{"embedding":'.join(java.float_arrays(self.vectors))
+        return b'{"text_embedding":[{"embedding":' + rows + b"}]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,6 +39,8 @@ def in_java_notation(value: np.float32) -> str:
         (-1.0, "-1.0"),
         (0.1, "0.1"),
         (0.014539449, "0.014539449"),
+        (10.0005, "10.0005"),  # begins like a small number, within
+        (100.00012, "100.00012"),
         (-0.015288644, "-0.015288644"),
         (0.001, "0.001"),
         (0.0009999999, "9.999999E-4"),
@@ -97,6 +99,9 @@ def test_rows_stay_rows() -> None:
     assert java.float_array(rows) == b"[[1.0E-4,1.0],[2.0,3.0]]"
     assert java.float_array(rows * np.float32(1e7)) == b"[[1000.0,1.0E7],[2.0E7,3.0E7]]"
     assert java.float_array(rows[:0]) == b"[]"
+    assert java.float_arrays(rows) == [b"[1.0E-4,1.0]", b"[2.0,3.0]"]
+    assert java.float_arrays(rows * np.float32(1e7)) == [b"[1000.0,1.0E7]", b"[2.0E7,3.0E7]"]
+    assert java.float_arrays([rows[0], rows[1][:1]]) == [b"[1.0E-4,1.0]", b"[2.0]"]
     assert printed() == "[]"
 
 

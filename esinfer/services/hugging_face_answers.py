@@ -41,16 +41,20 @@ def parse_embeddings(body: bytes) -> DenseEmbeddings:
     rows = _plain_rows(body)
     if rows is None:
         rows = list(_read_rows(JsonReader(body)))
-    return DenseEmbeddings(vectors=[_vector(row) for row in rows])
+    return DenseEmbeddings(vectors=_vectors(rows))
 
 
-def _vector(row: array[float]) -> NDArray[float32]:
+def _vectors(rows: Sequence[bytes]) -> Sequence[NDArray[float32]]:
+    """The rows, packed as float32; a matrix if they have one length."""
     import numpy as np  # noqa: PLC0415 - not at start-up: loading it takes a fifth of a second
 
-    return np.frombuffer(row, dtype=np.float32)
+    if len({len(row) for row in rows}) != 1:
+        return [np.frombuffer(row, dtype=np.float32) for row in rows]
+    matrix = np.frombuffer(b"".join(rows), dtype=np.float32).reshape(len(rows), -1)
+    return cast("Sequence[NDArray[float32]]", matrix)
 
 
-def _plain_rows(body: bytes) -> list[array[float]] | None:
+def _plain_rows(body: bytes) -> list[bytes] | None:
     """The rows of a well-formed answer; None where only the careful way can tell."""
     try:
         document = orjson.loads(body)
@@ -64,7 +68,7 @@ def _plain_rows(body: bytes) -> list[array[float]] | None:
         return None
 
 
-def _pack_rows(document: object, body: bytes) -> list[array[float]] | None:
+def _pack_rows(document: object, body: bytes) -> list[bytes] | None:
     if isinstance(document, dict):
         # Of several fields of that name, beneath others too, the first counts.
         if body.count(b'"embeddings"') != 1:
@@ -75,13 +79,14 @@ def _pack_rows(document: object, body: bytes) -> list[array[float]] | None:
     if _says_boolean(body) and any(map(_has_boolean, document)):
         return None
     try:
-        return [array("f", pack(f"{len(row)}f", *row)) for row in document]
+        return [pack(f"{len(row)}f", *row) for row in document]
     except (PackError, OverflowError):
         return None
 
 
 def _says_boolean(body: bytes) -> bool:
-    return b"true" in body or b"false" in body
+    # Single bytes are found ten times faster, and among numbers there are none of these.
+    return (b"u" in body and b"true" in body) or (b"s" in body and b"false" in body)
 
 
 def _has_boolean(row: Iterable[object]) -> bool:
@@ -110,7 +115,7 @@ def _count_texts(value: object) -> int:
     return isinstance(value, str)
 
 
-def _read_rows(reader: JsonReader) -> Iterator[array[float]]:
+def _read_rows(reader: JsonReader) -> Iterator[bytes]:
     token = reader.next()
     if token is Token.START_OBJECT:
         _move_to_field(reader, "embeddings")
@@ -119,7 +124,7 @@ def _read_rows(reader: JsonReader) -> Iterator[array[float]]:
     _expect(reader, Token.START_ARRAY)
     while reader.next() is not Token.END_ARRAY:
         _expect(reader, Token.START_ARRAY)
-        yield array("f", _read_numbers(reader))
+        yield array("f", _read_numbers(reader)).tobytes()
 
 
 def _read_numbers(reader: JsonReader) -> Iterator[float]:
@@ -142,11 +147,12 @@ def parse_sparse(body: bytes, truncated: Sequence[bool]) -> SparseEmbeddings:
     maps = _plain_maps(body)
     if maps is None:
         maps = list(_read_maps(JsonReader(body)))
+    vectors = _vectors([weights.tobytes() for _, weights in maps])
     flags = [*truncated, *[False] * len(maps)]
     return SparseEmbeddings(
         embeddings=[
-            SparseEmbedding(tokens=tokens, weights=_vector(weights), is_truncated=flag)
-            for (tokens, weights), flag in zip(maps, flags, strict=False)
+            SparseEmbedding(tokens=tokens, weights=weights, is_truncated=flag)
+            for (tokens, _), weights, flag in zip(maps, vectors, flags, strict=False)
         ]
     )
 
