@@ -111,7 +111,14 @@ def _config(args: argparse.Namespace, environ: Mapping[str, str]) -> Config:
 
 
 def _run_server(args: argparse.Namespace) -> int:
-    config = _config(args, os.environ)
+    gc.disable()  # until all is loaded: looking for garbage meanwhile is a tenth of the start
+    try:
+        return _run_configured(args.command, _config(args, os.environ))
+    finally:
+        gc.enable()
+
+
+def _run_configured(command: str, config: Config) -> int:
     logs.configure(config.logging.format, config.logging.level)
 
     import asyncio  # noqa: PLC0415 -- heavy, as below
@@ -122,8 +129,8 @@ def _run_server(args: argparse.Namespace) -> int:
         if config.server.workers > 1:
             from esinfer import worker_command  # noqa: PLC0415 -- for those who want several
 
-            return worker_command.run(args.command, config, _serve)
-        asyncio.run(_serve(args.command, config))
+            return worker_command.run(command, config, _serve)
+        asyncio.run(_serve(command, config))
     except REFUSALS as error:
         return _refuse(error)
     _leave_unfinished()
@@ -201,6 +208,7 @@ def _collect_less_often() -> None:
     """
     gc.freeze()
     gc.set_threshold(_NEW_OBJECTS, 20, 50)
+    gc.enable()
 
 
 def _application(
