@@ -7,8 +7,7 @@ are seconds of the namespace's clock.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final
 
 import orjson
@@ -72,12 +71,11 @@ class Run:
         self._clock = clock
         self._limit = limit
 
-    @contextmanager
-    def queue(self) -> Iterator[None]:
-        """What happens inside is the wait for the rate limit."""
+    async def queue(self, turn: Awaitable[None]) -> None:
+        """Wait for the rate limit."""
         started = self._clock()
         try:
-            yield
+            await turn
         finally:
             self.waited = self._clock() - started
 

@@ -16,8 +16,8 @@ live upstream or a slow client, is ``outside``: meanwhile time passes as usual.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from enum import StrEnum
 from functools import partial
 from heapq import heapify, heappop, heappush
@@ -158,44 +158,32 @@ class Clock:
 
     # -- who is at work
 
-    @contextmanager
-    def working(self) -> Iterator[None]:
+    def working(self) -> AbstractContextManager[None]:
         """The current task is at work, unless it waits for the clock."""
-        self.work()
-        try:
-            yield
-        finally:
-            self.rest()
+        return _Between(self.work, self.rest)
 
-    @contextmanager
-    def resting(self) -> Iterator[None]:
+    def resting(self) -> AbstractContextManager[None]:
         """The current task, else at work, is not: it waits for what may come or not."""
-        self.rest()
-        try:
-            yield
-        finally:
-            self.work()
+        return _Between(self.rest, self.work)
 
-    @contextmanager
-    def outside(self) -> Iterator[None]:
+    def outside(self) -> AbstractContextManager[None]:
         """The current task waits for the world outside: time passes as usual.
 
         What needs no waiting takes no time.
         """
         departure = _Departure(self)
-        if self._mode is Mode.REAL:
-            departure.leave()
-        else:
-            departure.handle = asyncio.get_running_loop().call_soon(departure.leave)
-        try:
-            yield
-        finally:
-            departure.come_back()
+        return _Between(departure.leave_soon, departure.come_back)
+
+    @property
+    def always_flows(self) -> bool:
+        """Whether time passes as usual, whoever is where."""
+        return self._mode is Mode.REAL
 
     def go_outside(self, number: int) -> None:
         """So many more are outside, or less."""
         self._outside += number
-        self._move()
+        if self._quiet or self._mode is not Mode.REAL:
+            self._move()
 
     def share(self, tasks: Sequence[asyncio.Task[Any]]) -> None:
         """The current task waits for ``tasks``, which it has just made: they are at work for it."""
@@ -218,7 +206,7 @@ class Clock:
     def rest(self) -> None:
         """One less is at work."""
         self._working -= 1
-        if self._working <= 0:
+        if self._working <= 0 and (self._quiet or self._mode is not Mode.REAL):
             self._move()
 
     async def _settle(self) -> None:
@@ -302,22 +290,44 @@ class Clock:
             self._cancelled = 0
 
 
+class _Between:
+    """A context that is nothing but its two ends."""
+
+    __slots__ = ("_enter", "_leave")
+
+    def __init__(self, enter: Callable[[], None], leave: Callable[[], None]) -> None:
+        self._enter = enter
+        self._leave = leave
+
+    def __enter__(self) -> None:
+        self._enter()
+
+    def __exit__(self, *_exception: object) -> None:
+        self._leave()
+
+
 class _Departure:
     """One task's way outside, which it goes only if it has to wait there."""
 
-    __slots__ = ("_clock", "_is_outside", "handle")
+    __slots__ = ("_clock", "_handle", "_is_outside")
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._is_outside = False
-        self.handle: asyncio.Handle | None = None
+        self._handle: asyncio.Handle | None = None
 
-    def leave(self) -> None:
+    def leave_soon(self) -> None:
+        if self._clock.always_flows:
+            self._leave()
+        else:
+            self._handle = asyncio.get_running_loop().call_soon(self._leave)
+
+    def _leave(self) -> None:
         self._is_outside = True
         self._clock.go_outside(1)
 
     def come_back(self) -> None:
-        if self.handle is not None:
-            self.handle.cancel()
+        if self._handle is not None:
+            self._handle.cancel()
         if self._is_outside:
             self._clock.go_outside(-1)

@@ -171,8 +171,8 @@ class Inference:
         run = open_run(endpoint, self.clock.time)
         try:
             async with self.clock.timeout(timeout) as bound:
-                with run.queue():
-                    await self._limits.acquire(endpoint.rate_limit_group, endpoint.inference_id)
+                group = endpoint.rate_limit_group
+                await run.queue(self._limits.acquire(group, endpoint.inference_id))
                 return await self._try(task, request, attempt, run)
         except TimeoutError as late:
             if not bound.expired():

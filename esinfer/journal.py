@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
@@ -119,9 +118,11 @@ class Entry:
     @property
     def size(self) -> int:
         """Bytes that it takes in memory, about."""
-        attempts = [attempt for run in self.runs for attempt in run.attempts]
-        kept = sum(len(one.sent.data) + len(one.answer.data) + _OVERHEAD for one in attempts)
-        return _OVERHEAD + len(self.received.data) + len(self.sent.data) + kept
+        size = _OVERHEAD + len(self.received.data) + len(self.sent.data)
+        for run in self.runs:
+            for one in run.attempts:
+                size += _OVERHEAD + len(one.sent.data) + len(one.answer.data)
+        return size
 
     def to_wire(self) -> dict[str, object]:
         """The entry for whoever reads the journal."""
@@ -222,6 +223,25 @@ def _has_text(body: bytes, text: str) -> bool:
         return False
 
 
+class Recording:
+    """The time in which a request is answered: its entry is the current one."""
+
+    __slots__ = ("_entry", "_journal", "_token")
+
+    def __init__(self, journal: Journal, entry: Entry) -> None:
+        self._journal = journal
+        self._entry = entry
+
+    def __enter__(self) -> Entry:
+        self._journal.open(self._entry)
+        self._token = CURRENT.set(self._entry)
+        return self._entry
+
+    def __exit__(self, *_exception: object) -> None:
+        CURRENT.reset(self._token)
+        self._journal.close(self._entry)
+
+
 class Journal:
     """The last requests of one namespace, the oldest first."""
 
@@ -236,21 +256,22 @@ class Journal:
     def __len__(self) -> int:
         return len(self._entries)
 
-    @contextmanager
-    def record(self, call: Call) -> Iterator[Entry]:
-        """The entry of a request, open as long as the context is."""
+    def record(self, call: Call) -> Recording:
+        """A context in which the entry of a request is open."""
         entry = Entry(call, next(self._sequence), self._clock, self._limits.body_size)
+        return Recording(self, entry)
+
+    def open(self, entry: Entry) -> None:
+        """Keep an entry from now on."""
         self._entries[entry.sequence] = entry
         self._forget()
-        token = CURRENT.set(entry)
-        try:
-            yield entry
-        finally:
-            CURRENT.reset(token)
-            entry.end()
-            if entry.sequence in self._entries:
-                self._size += entry.size
-                self._forget()
+
+    def close(self, entry: Entry) -> None:
+        """The entry grows no more."""
+        entry.end()
+        if entry.sequence in self._entries:
+            self._size += entry.size
+            self._forget()
 
     def _forget(self) -> None:
         """Let the oldest go while there is too much."""

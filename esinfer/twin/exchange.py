@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Any, Final, Self
 
 from esinfer.twin.answers import TwinAnswer
 from esinfer.twin.delivery import Delivery
@@ -15,7 +15,7 @@ from esinfer.twin.permits import Hold
 
 @dataclass(slots=True, kw_only=True)
 class Exchange:
-    """One request at an upstream: deliver, wait ``delay`` seconds, then send.
+    """One request at an upstream, a context: deliver, wait ``delay`` seconds, then send.
 
     The server has the request while it waits, and its ``hold`` the permits. So
     ``deliver``, which may be called in a thread, comes first. Tell the ``entry``
@@ -23,10 +23,18 @@ class Exchange:
     """
 
     delay: float
-    hold: Hold
     entry: Entry
     _make: Callable[[Callable[[], TwinAnswer]], Delivery]
     _fault: ArmedFault | None = None
+    hold: Hold = field(default_factory=Hold)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self.hold.__exit__(*exception)
+        if self.entry.ending is None:
+            self.entry.ending = ABANDONED
 
     def deliver(self, answer: Callable[[], TwinAnswer]) -> Delivery:
         """The delivery; ``answer`` gives the server's own, which a fault may not ask for."""

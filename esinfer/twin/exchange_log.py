@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
-from sys import getsizeof
 from typing import Final
 
 from esinfer.masking import (
@@ -25,6 +23,8 @@ from esinfer.twin.received import Received
 
 _OVERHEAD: Final = 1024
 """Bytes that an entry takes beside what it keeps, about."""
+_TEXT: Final = 80
+"""The same of a text and its place in a mapping."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +47,12 @@ class _Head:
     @property
     def size(self) -> int:
         """Bytes that it takes in memory, about."""
-        texts = chain(self.headers, self.headers.values(), self.about.values())
-        return sum(map(getsizeof, texts))
+        size = 0
+        for name, value in self.headers.items():
+            size += _TEXT + len(name) + len(value)
+        for said in self.about.values():
+            size += _TEXT + len(str(said))
+        return size
 
 
 class Entry:

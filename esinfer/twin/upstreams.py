@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Final
@@ -18,12 +17,11 @@ from typing import Final
 from esinfer.twin.answers import TwinAnswer
 from esinfer.twin.delivery import Call, Delivery, Effect
 from esinfer.twin.dialects import dialect_of, model_of
-from esinfer.twin.exchange import ABANDONED, Exchange
+from esinfer.twin.exchange import Exchange
 from esinfer.twin.exchange_log import Entry, ExchangeLog, LogLimits
 from esinfer.twin.faults.fault import ArmedFault, Fault
 from esinfer.twin.known_models import DEFAULT_MODEL, model_named
 from esinfer.twin.pauses import Pauses, Sleep
-from esinfer.twin.permits import Hold
 from esinfer.twin.pins.pins import Pins
 from esinfer.twin.received import Received
 from esinfer.twin.servers import DEFAULT_PROFILE, MakeServer, Server
@@ -100,9 +98,8 @@ class Upstream:
         """Further faults, behind those that are there."""
         self._faults += map(ArmedFault, faults)
 
-    @contextmanager
-    def receive(self, received: Received) -> Iterator[Exchange]:
-        """The exchange of one request, which lasts as long as the context does."""
+    def receive(self, received: Received) -> Exchange:
+        """The exchange of one request; enter it at once."""
         now = self._clock()
         state = self.state  # the last request that a cold one refuses brings it up
         effect, delay = self._condition.receive(received, now)
@@ -115,12 +112,7 @@ class Upstream:
         entry = self.log.open(received, next(self._sequence), now)
         entry.faults = names
         make = self._maker(entry, received, effect)
-        try:
-            with Hold() as hold:
-                yield Exchange(delay=delay, hold=hold, entry=entry, _make=make, _fault=fault)
-        finally:
-            if entry.ending is None:
-                entry.ending = ABANDONED
+        return Exchange(delay=delay, entry=entry, _make=make, _fault=fault)
 
     def _strike(self, received: Received) -> tuple[ArmedFault | None, float, list[str]]:
         """The first that hits, the sum of the delays that do, and the names of all these."""
