@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
 from typing import Final
@@ -20,7 +21,7 @@ from esinfer.inference import Inference
 from esinfer.journal import Journal
 from esinfer.lifecycle import Lifecycle
 from esinfer.mocking import Mocking
-from esinfer.region_policy import RegionPolicies
+from esinfer.region_policy import NoRegionPolicy, RegionPolicies
 
 DEFAULT: Final = "default"
 """The namespace of requests that name none; it is always there."""
@@ -137,6 +138,8 @@ class Namespaces:
         old.close()
         for endpoint in await new.store.list():  # a durable store is the same as before
             await new.store.delete(endpoint.inference_id)
+        with suppress(NoRegionPolicy):
+            await new.region_policy.delete()
         if name == DEFAULT:
             await self.sow()
         return new

@@ -227,8 +227,10 @@ async def test_there_is_a_bound_on_how_many(start: StartServer) -> None:
 @pytest.mark.parametrize("name", ["default", "a"])
 async def test_reset_gives_the_start_back(mock: Client, name: str) -> None:
     one, other = Named(mock, "header", name), Named(mock, "header", "other")
+    policy = {"region_policy": {"allowed_geos": ["eu"]}}
     for each in (one, other):
         await each.create()
+        await each("PUT", "/_inference/_region_policy", policy)
         await each("PUT", "/_esinfer/upstreams/default", {"state": "paused"})
         await each("POST", "/_esinfer/clock", {"mode": "manual", "advance": "1m"})
     assert (await one("POST", "/_esinfer/reset")).json == {"acknowledged": True}
@@ -238,7 +240,9 @@ async def test_reset_gives_the_start_back(mock: Client, name: str) -> None:
     assert [upstream["state"] for upstream in upstreams] == ["running"]
     entries = (await one("GET", "/_esinfer/journal")).json["entries"]
     assert [entry["request"]["path"] for entry in entries] == ["/_inference"]
+    assert (await one("GET", "/_inference/_region_policy")).status == 404
     assert (await other("GET", ENDPOINT)).status == 200
+    assert (await other("GET", "/_inference/_region_policy")).status == 200
     assert (await other("GET", "/_esinfer/clock")).json["time"] == 60
 
 
