@@ -34,15 +34,21 @@ class Port:
             self._opened = opened.pop_all()
 
     def _hold(self, address: _Address) -> socket.socket:
-        """A bound socket; it does not listen, so that it is given no connection."""
+        """A bound socket that nobody else can bind or listen beside, but those of ``sockets``."""
         family, place = address
-        with _bind(family, (place[0], self.number, *place[2:]), spread=False) as probe:
-            # Sockets that may share a port would share it with a stranger's, too.
-            probe.listen()
-            self.number = probe.getsockname()[1]
+        with _bind(family, (place[0], self.number, *place[2:]), spread=False) as claim:
+            # Sockets that may share a port would share it with a stranger's, too: of many
+            # who claim it for themselves one can listen.
+            claim.listen()
+            self.number = claim.getsockname()[1]
             if not self._spread:
-                return probe.dup()
-        return _bind(family, (place[0], self.number, *place[2:]), spread=True)
+                return claim.dup()
+            claim.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            held = _bind(family, claim.getsockname(), spread=True)
+            # It does not listen, so that it is given no connection; without this option
+            # it keeps claims off all the same.
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+            return held
 
     def sockets(self) -> list[socket.socket]:
         """What a process listens on; for one process each time."""

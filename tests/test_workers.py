@@ -8,15 +8,18 @@ import re
 import signal
 import socket
 import sys
+import threading
 from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
-from esinfer.ports import Port
+from esinfer.ports import SPREADS, Port
 from tests.conftest import Upstream
 from tests.stores import postgres
 
@@ -336,6 +339,50 @@ def test_a_port_in_use_is_an_error() -> None:
         pytest.raises(OSError, match="in use"),
     ):
         Port("127.0.0.1", taken.getsockname()[1])
+
+
+@pytest.mark.parametrize("spread", [True, False])
+def test_a_port_is_held_before_anybody_listens(*, spread: bool) -> None:
+    """Against those who would share it, those who would not, and those on all addresses."""
+    if spread and not SPREADS:
+        pytest.skip("connections are not spread here")
+    with Port("127.0.0.1", 0, spread=spread) as port:
+        for taker in (
+            partial(Port, "127.0.0.1", port.number, spread=spread),
+            partial(Port, "0.0.0.0", port.number, spread=spread),
+            partial(socket.create_server, ("127.0.0.1", port.number)),
+        ):
+            with pytest.raises(OSError, match="in use"):
+                taker()
+        bound = port.sockets()
+        for each in bound:
+            each.listen()
+        with socket.create_connection(("127.0.0.1", port.number), timeout=5):
+            pass
+        for each in bound:
+            each.close()
+    with Port("127.0.0.1", port.number, spread=spread):
+        pass
+
+
+@pytest.mark.skipif(not SPREADS, reason="connections are not spread here")
+def test_of_many_that_want_a_port_at_once_one_has_it() -> None:
+    with Port("127.0.0.1", 0) as port:
+        number = port.number
+    gate = threading.Barrier(6)
+
+    def take(_: int) -> Port | None:
+        gate.wait(timeout=10)
+        try:
+            return Port("127.0.0.1", number)
+        except OSError:
+            return None
+
+    with ThreadPoolExecutor(max_workers=6) as threads:
+        for _ in range(30):
+            held = [port for port in threads.map(take, range(6)) if port]
+            assert len(held) == 1
+            held[0].close()
 
 
 async def test_workers_that_share_a_socket_serve_too(tmp_path: Path) -> None:
