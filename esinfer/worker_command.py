@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import logging
 import signal
 from collections.abc import Callable, Coroutine
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from esinfer.config import Config, ConfigError
 from esinfer.ports import Port
 from esinfer.refusals import REFUSALS
 from esinfer.serving import STOP_SIGNALS, Post, announce, listen_errors
+from esinfer.stores.sealing import read_key_file
 from esinfer.workers import Supervisor
 
 _STOPPING = 5.0
@@ -27,6 +31,7 @@ def run(command: str, config: Config, serve: Serve) -> int:
     Raises ConfigError and StartError for whatever keeps a worker from starting.
     """
     _check(command, config)
+    config = _with_keys(config)
     from esinfer.api import protocol  # noqa: F401, PLC0415 -- loaded once, for all workers
     from esinfer.app import make_app  # noqa: F401, PLC0415 -- as above
 
@@ -63,6 +68,20 @@ def _check(command: str, config: Config) -> None:
             f"{wanted} store.kind is memory, which each process has for itself:"
             " choose sqlite or postgresql"
         )
+
+
+def _with_keys(config: Config) -> Config:
+    """The configuration with the store's keys themselves in place of the file.
+
+    A worker that starts later must have those of the others, whatever is in
+    the file by then.
+    """
+    store = config.store
+    if not store.key_file or store.key:  # of which one is too many
+        return config
+    keys = read_key_file(Path(store.key_file))
+    key = ",".join(base64.b64encode(each).decode() for each in keys)
+    return replace(config, store=replace(store, key=key, key_file=""))
 
 
 def _work(command: str, config: Config, serve: Serve, number: int, post: Post) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 import re
 import signal
@@ -212,6 +213,49 @@ async def test_a_successor_that_cannot_start_is_tried_again_later(tmp_path: Path
         assert (await server.stop())[0] == 0
 
 
+async def successor(server: Workers, victim: int) -> None:
+    """Kill that worker, and wait until another has its place."""
+    os.kill(victim, signal.SIGKILL)
+    while len(await server.pids() - {victim}) < COUNT:
+        pass
+
+
+async def test_a_successor_has_the_keys_that_the_server_started_with(tmp_path: Path) -> None:
+    """Or one death would encrypt what the others can then not read."""
+    first, second = (base64.b64encode(bytes([n] * 32)).decode() for n in (1, 2))
+    keys = tmp_path / "keys"
+    keys.write_text(f"{first}\n")
+    path = "/_inference/text_embedding/id"
+    body = {"service": "hugging_face", "service_settings": {"url": "http://x/", "api_key": "k"}}
+    options = f"--set=store.key_file={keys}", "--set=inference.skip_validate_and_start=true"
+    async with workers(tmp_path, *options) as server:
+        assert (await server.ask("PUT", path, body))[0] == 200
+        keys.write_text(f"{second}\n{first}\n")
+        await successor(server, next(iter(await server.pids())))
+        assert {(await server.ask("GET", path))[0] for _ in range(20)} == {200}
+        keys.unlink()
+        await successor(server, next(iter(await server.pids())))
+        assert {(await server.ask("GET", path))[0] for _ in range(20)} == {200}
+        assert (await server.stop())[0] == 0
+
+
+@pytest.mark.parametrize("content", [None, "no key\n"])
+async def test_a_key_file_that_will_not_do_is_one_line_and_status_2(
+    tmp_path: Path, content: str | None
+) -> None:
+    keys = tmp_path / "keys"
+    if content is not None:
+        keys.write_text(content)
+    ran = await refused("serve", "--port=0", "--workers=2", f"--set=store.key_file={keys}")
+    problem = (
+        f"store.key_file: cannot read {keys}: No such file or directory"
+        if content is None
+        else f"store.key_file {keys}: key 1 must be 32 bytes in base64, as"
+        " `openssl rand -base64 32` prints them"
+    )
+    assert ran == (2, "", f"esinfer: {problem}\n")
+
+
 async def test_metrics_are_those_of_all_workers_and_outlive_them(tmp_path: Path) -> None:
     async def counted() -> int:
         text = await server.text("/_esinfer/metrics")
@@ -229,10 +273,7 @@ async def test_metrics_are_those_of_all_workers_and_outlive_them(tmp_path: Path)
         if sys.platform == "linux":
             numbers = re.findall(r'process_resident_memory_bytes{worker="(.)"}', text)
             assert numbers == ["0", "1", "2"]
-        victim = next(iter(await server.pids()))
-        os.kill(victim, signal.SIGKILL)
-        while len(await server.pids() - {victim}) < COUNT:
-            pass
+        await successor(server, next(iter(await server.pids())))
         assert {await counted() for _ in range(20)} == {40}
         in_flight = r"(?m)^esinfer_http_requests_in_flight 1.0$"
         assert re.search(in_flight, await server.text("/_esinfer/metrics"))
