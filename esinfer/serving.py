@@ -54,8 +54,9 @@ class ListenError(StartError):
 class Post:
     """What one of several processes gets from the one that started it (``workers``).
 
-    ``sockets`` makes bound sockets to listen on. ``tell`` is called once: with
-    None when connections are accepted, with a line when they cannot be.
+    ``sockets`` makes bound sockets to listen on. ``tell`` is called with None
+    when connections are accepted, with a line when they cannot be, or cannot
+    be any longer.
     ``lifeline`` is a descriptor that can be read when that process is gone.
     ``slot`` is where this process counts.
     """

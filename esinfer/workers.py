@@ -17,7 +17,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 
 from esinfer.metrics.board import Board
@@ -92,7 +92,7 @@ class Supervisor:
             gc.freeze()  # what is shared stays shared: no search for garbage writes to it
             try:
                 for worker in self._workers:
-                    self._fork(worker)
+                    self._start(worker)
                 while not self._stopping:
                     self._watch(bell)
             finally:
@@ -114,7 +114,7 @@ class Supervisor:
         self._bury()
         for worker in self._workers:
             if worker.due is not None and worker.due <= time.monotonic():
-                self._fork(worker)
+                self._start(worker)
 
     def _next_start(self) -> float | None:
         due = [worker.due for worker in self._workers if worker.due is not None]
@@ -162,17 +162,32 @@ class Supervisor:
         worker.due = now + delay
         return delay
 
+    def _start(self, worker: _Worker) -> None:
+        """Give this place a process; later, if the system has none to give just now."""
+        worker.since, worker.due = time.monotonic(), None
+        try:
+            self._fork(worker)
+        except OSError as error:
+            self._start_later(worker, error)
+
+    def _start_later(self, worker: _Worker, error: OSError) -> None:
+        problem = f"{worker.name} cannot start: {error.strerror}"
+        if self._started:
+            raise WorkerError(problem) from error
+        delay = self._put_off(worker)
+        _LOGGER.error("%s; tried again in %g seconds", problem, delay)
+
     def _fork(self, worker: _Worker) -> None:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        _flush()
         report, told = os.pipe()
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-        pid = os.fork()
-        if pid == 0:
-            os._exit(self._be(worker, told))
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        os.close(told)
-        worker.pid, worker.report, worker.since, worker.due = pid, report, time.monotonic(), None
+        with ExitStack() as undo:
+            undo.callback(os.close, report)
+            with _signals_blocked(), _closing(told):
+                pid = os.fork()
+                if pid == 0:
+                    os._exit(self._be(worker, told))
+            undo.pop_all()
+        worker.pid, worker.report = pid, report
         self._selector.register(report, selectors.EVENT_READ, worker)
 
     def _be(self, worker: _Worker, told: int) -> int:
@@ -183,14 +198,9 @@ class Supervisor:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
         self._selector.close()
         os.close(self._lifeline.mine)
-
-        def tell(problem: str | None) -> None:
-            os.write(told, problem.encode()[:4000] if problem else _READY)
-            os.close(told)
-
         post = Post(
             sockets=self._port.sockets,
-            tell=tell,
+            tell=_Report(worker.name, told).tell,
             lifeline=self._lifeline.theirs,
             slot=self._board.slots[worker.number],
         )
@@ -222,6 +232,30 @@ class Supervisor:
                 self._close_report(worker)
 
 
+class _Report:
+    """What a worker says of its start, once, through the pipe; what it says later is logged."""
+
+    def __init__(self, name: str, pipe: int) -> None:
+        self._name = name
+        self._pipe: int | None = pipe
+
+    def tell(self, problem: str | None) -> None:
+        if self._pipe is None:
+            _LOGGER.error("%s failed: %s", self._name, problem)
+            return
+        pipe, self._pipe = self._pipe, None
+        with _closing(pipe):
+            os.write(pipe, problem.encode()[:4000] if problem else _READY)
+
+
+def _flush() -> None:
+    """Leave nothing in buffers that two processes would write."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            with suppress(OSError):  # whoever reads it may be gone
+                stream.flush()
+
+
 def _wait(pid: int, deadline: float) -> bool:
     """Whether the child has ended by then."""
     while True:
@@ -236,6 +270,23 @@ def _ending(status: int) -> str:
     if os.WIFSIGNALED(status):
         return f"was ended by {signal.Signals(os.WTERMSIG(status)).name}"
     return f"ended with status {os.WEXITSTATUS(status)}"
+
+
+@contextmanager
+def _closing(descriptor: int) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _signals_blocked() -> Iterator[None]:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -256,6 +256,68 @@ async def test_a_key_file_that_will_not_do_is_one_line_and_status_2(
     assert ran == (2, "", f"esinfer: {problem}\n")
 
 
+FAILING = """\
+import errno, os, sys
+from esinfer import cli, workers
+call, left = os.{call}, [{good}, 2]
+
+def failing():
+    if left[0]:
+        left[0] -= 1
+    elif left[1]:
+        left[1] -= 1
+        raise OSError(errno.EAGAIN, "too much is going on")
+    return call()
+
+class System:
+    def __getattr__(self, name):
+        return failing if name == "{call}" else getattr(os, name)
+
+workers.os = System()
+sys.exit(cli.main())
+"""
+
+
+@pytest.mark.parametrize(("call", "good"), [("fork", COUNT), ("pipe", COUNT + 1)])
+async def test_a_successor_that_the_system_will_not_start_is_tried_again_later(
+    tmp_path: Path, call: str, good: int
+) -> None:
+    async with workers(tmp_path, run=("-c", FAILING.format(call=call, good=good))) as server:
+        await successor(server, next(iter(await server.pids())))
+        status, log = await server.stop()
+    assert status == 0
+    said = re.findall(r"worker . cannot start: .*", log)
+    assert [line.partition(": ")[2] for line in said] == [
+        "too much is going on; tried again in 0.2 seconds",
+        "too much is going on; tried again in 0.4 seconds",
+    ]
+    assert "Traceback" not in log
+
+
+FAILING_AT_THE_END = """\
+import sys
+from esinfer import cli
+from esinfer.stores.errors import StoreError
+serve = cli._serve
+
+async def serve_and_fail(*given):
+    await serve(*given)
+    raise StoreError("it was there a moment ago")
+
+cli._serve = serve_and_fail
+sys.exit(cli.main())
+"""
+
+
+async def test_what_fails_after_the_start_is_logged(tmp_path: Path) -> None:
+    async with workers(tmp_path, run=("-c", FAILING_AT_THE_END)) as server:
+        status, log = await server.stop()
+    assert status == 0
+    said = re.findall(r"worker . failed: .*", log)
+    assert sorted(said) == [f"worker {n} failed: it was there a moment ago" for n in (1, 2, 3)]
+    assert "Traceback" not in log
+
+
 async def test_metrics_are_those_of_all_workers_and_outlive_them(tmp_path: Path) -> None:
     async def counted() -> int:
         text = await server.text("/_esinfer/metrics")
