@@ -56,15 +56,16 @@ class Post:
 
     ``sockets`` makes bound sockets to listen on. ``tell`` is called with None
     when connections are accepted, with a line when they cannot be, or cannot
-    be any longer.
-    ``lifeline`` is a descriptor that can be read when that process is gone.
-    ``slot`` is where this process counts.
+    be any longer. ``lifeline`` is a descriptor that can be read when that
+    process is gone. ``slot`` is where this process counts. What is done once
+    for all does the ``first``; the others start when it accepts connections.
     """
 
     sockets: Callable[[], Sequence[socket.socket]]
     tell: Callable[[str | None], None]
     lifeline: int
     slot: Slot
+    first: bool
 
 
 def _authority(host: str, port: int) -> str:

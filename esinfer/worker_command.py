@@ -84,8 +84,9 @@ def _with_keys(config: Config) -> Config:
     return replace(config, store=replace(store, key=key, key_file=""))
 
 
-def _work(command: str, config: Config, serve: Serve, number: int, post: Post) -> int:
-    if number > 0:  # what is to be said of the store, one says for all
+def _work(command: str, config: Config, serve: Serve, post: Post) -> int:
+    if not post.first:  # it sows the seed, and says for all what is to be said of the store
+        config = replace(config, store=replace(config.store, seed=""))
         logging.getLogger("esinfer.stores.opening").setLevel(logging.ERROR)
     try:
         asyncio.run(serve(command, config, post))

@@ -1,7 +1,8 @@
 """Several processes that serve one port, and the one that looks after them.
 
-The supervisor forks the workers before there is an event loop or a thread;
-each opens the store for itself. It starts anew whoever dies, later each time,
+The supervisor forks the workers before there is an event loop or a thread, the
+first one first: the others when it accepts connections. Each opens the store
+for itself. The supervisor starts anew whoever dies, later each time,
 passes SIGTERM and SIGINT on and waits for all. A worker whose supervisor is
 gone stops as if it had been told to.
 """
@@ -32,8 +33,8 @@ _STEADY = 30.0
 _READY = b"ready"
 _SIGNALS = {*STOP_SIGNALS, signal.SIGCHLD}
 
-RunWorker = Callable[[int, Post], int]
-"""Serves as the worker of that number (from 0) until told to stop; the exit status."""
+RunWorker = Callable[[Post], int]
+"""Serves as a worker until told to stop; the exit status."""
 
 
 class WorkerError(StartError):
@@ -91,8 +92,7 @@ class Supervisor:
             self._selector.register(bell, selectors.EVENT_READ)
             gc.freeze()  # what is shared stays shared: no search for garbage writes to it
             try:
-                for worker in self._workers:
-                    self._start(worker)
+                self._start(self._workers[0])
                 while not self._stopping:
                     self._watch(bell)
             finally:
@@ -125,14 +125,23 @@ class Supervisor:
         said = os.read(worker.report, 4096)
         self._close_report(worker)
         if said == _READY:
-            if self._started and all(each.pid and each.report < 0 for each in self._workers):
-                self._started()
-                self._started = None
+            self._note_start()
         elif said:  # else it died without a word, which its status will tell
             problem = said.decode("utf-8", "replace")
             if self._started:
                 raise WorkerError(problem)
             _LOGGER.error("%s cannot start: %s", worker.name, problem)
+
+    def _note_start(self) -> None:
+        """At the start of all, it is the others' turn, or nobody's any more."""
+        if not self._started:
+            return
+        waiting = [worker for worker in self._workers if not worker.pid]
+        for worker in waiting:
+            worker.due = time.monotonic()
+        if not waiting and all(worker.report < 0 for worker in self._workers):
+            self._started()
+            self._started = None
 
     def _bury(self) -> None:
         """Note who has died, and when they start anew."""
@@ -203,9 +212,10 @@ class Supervisor:
             tell=_Report(worker.name, told).tell,
             lifeline=self._lifeline.theirs,
             slot=self._board.slots[worker.number],
+            first=worker.number == 0 and self._started is not None,
         )
         try:
-            return self._run_worker(worker.number, post)
+            return self._run_worker(post)
         except Exception:
             _LOGGER.critical("%s failed", worker.name, exc_info=True)
             return 1

@@ -213,11 +213,62 @@ async def test_a_successor_that_cannot_start_is_tried_again_later(tmp_path: Path
         assert (await server.stop())[0] == 0
 
 
+SEED = """\
+[[endpoints]]
+inference_id = "seeded"
+task_type = "text_embedding"
+service = "hugging_face"
+service_settings = {{ url = "{url}", api_key = "k" }}
+"""
+
+
 async def successor(server: Workers, victim: int) -> None:
     """Kill that worker, and wait until another has its place."""
     os.kill(victim, signal.SIGKILL)
     while len(await server.pids() - {victim}) < COUNT:
         pass
+
+
+async def test_a_seed_is_sown_once(tmp_path: Path, upstream: Upstream) -> None:
+    """One validation call, whatever the number of workers; who dies brings nothing back."""
+    (tmp_path / "seed.toml").write_text(SEED.format(url=upstream.url))
+    async with workers(tmp_path, f"--seed={tmp_path / 'seed.toml'}") as server:
+        assert {(await server.ask("GET", "/_inference/seeded"))[0] for _ in range(20)} == {200}
+        assert (await server.ask("DELETE", "/_inference/seeded"))[0] == 200
+        for victim in await server.pids():
+            await successor(server, victim)
+        assert await server.ask("GET", "/_inference") == (200, {"endpoints": []})
+        assert (await server.stop())[0] == 0
+    assert len(upstream.requests) == 1
+
+
+async def test_nobody_answers_before_the_seed_is_sown(tmp_path: Path, upstream: Upstream) -> None:
+    with Port("127.0.0.1", 0) as port:
+        number = port.number
+    refusals = []
+
+    async def ask_the_server(_: aiohttp.web.Request) -> aiohttp.web.StreamResponse:
+        with pytest.raises(ConnectionRefusedError) as refused:
+            await asyncio.open_connection("127.0.0.1", number)
+        refusals.append(refused.type)
+        return aiohttp.web.json_response([[0.5]])
+
+    upstream.handler = ask_the_server
+    (tmp_path / "seed.toml").write_text(SEED.format(url=upstream.url))
+    options = f"--seed={tmp_path / 'seed.toml'}", f"--port={number}"
+    async with workers(tmp_path, *options) as server:
+        assert refusals == [ConnectionRefusedError]
+        assert (await server.stop())[0] == 0
+
+
+async def test_a_seed_that_cannot_be_sown_is_one_line_and_status_2(tmp_path: Path) -> None:
+    seed = tmp_path / "seed.toml"
+    seed.write_text("\n[[stubs]]\nanswer.score = 1\n")
+    store = f"--set=store.path={tmp_path / 'endpoints.db'}"
+    ran = await refused("serve", "--port=0", "--workers=2", store, f"--seed={seed}")
+    problem = "stubs: is for esinfer mock: esinfer serve calls real upstreams"
+    line = f"{seed}:2: {problem}\n"
+    assert (ran[0], ran[1], ran[2].splitlines(keepends=True)[-1]) == (2, "", f"esinfer: {line}")
 
 
 async def test_a_successor_has_the_keys_that_the_server_started_with(tmp_path: Path) -> None:
@@ -292,6 +343,21 @@ async def test_a_successor_that_the_system_will_not_start_is_tried_again_later(
         "too much is going on; tried again in 0.4 seconds",
     ]
     assert "Traceback" not in log
+
+
+@pytest.mark.parametrize(("call", "good"), [("fork", 1), ("pipe", 2)])
+async def test_a_worker_that_the_system_will_not_start_ends_the_start(
+    tmp_path: Path, call: str, good: int
+) -> None:
+    store = f"--set=store.path={tmp_path / 'endpoints.db'}"
+    script = FAILING.format(call=call, good=good)
+    run = ("-c", script)
+    async with starting("serve", "--port=0", "--workers=2", store, run=run) as process:
+        out, err = await process.communicate()
+    assert (process.returncode, out) == (2, b"")
+    line = err.decode().splitlines()[-1]
+    assert line == "esinfer: worker 2 cannot start: too much is going on"
+    assert b"Traceback" not in err
 
 
 FAILING_AT_THE_END = """\
