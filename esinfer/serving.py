@@ -89,6 +89,23 @@ def _stop_alone(stop: asyncio.Event, lifeline: int) -> None:
     stop.set()
 
 
+async def _set_up(runner: web.AppRunner, stop: asyncio.Event) -> bool:
+    """Start the application, which may wait for upstreams; False if it is to stop before."""
+    starting = asyncio.create_task(runner.setup())
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        starting.cancel()  # which changes nothing once it is done
+        stopping.cancel()
+    await asyncio.wait((starting, stopping))
+    if starting.cancelled():
+        _LOGGER.info("stopping: the start was not at its end")
+        return False
+    await starting
+    return True
+
+
 async def _listen(runner: web.AppRunner, host: str, port: int, tls: ssl.SSLContext | None) -> int:
     """Accept connections; the port, which is the system's choice for 0."""
     site = web.TCPSite(runner, host, port, ssl_context=tls, backlog=BACKLOG)
@@ -147,8 +164,8 @@ async def serve(  # noqa: PLR0913 -- each is an option of the command line
 
     They have ``shutdown_timeout`` seconds; for ``shutdown_delay``
     seconds before, new ones are still accepted while the server says that it is
-    not ready. Further signals change nothing, as long as the
-    loop is open. With a ``post`` it has the sockets, and is told instead of
+    not ready. A signal during the start ends it. Further ones change nothing,
+    as long as the loop is open. With a ``post`` it has the sockets, and is told instead of
     standard output. ``limits`` go to ``make_runner``. Raises ListenError.
     """
     stop = _stop_event(post)
@@ -161,7 +178,8 @@ async def serve(  # noqa: PLR0913 -- each is an option of the command line
         shutdown_timeout=max(shutdown_timeout, 0.001) / 2,
     )
     try:
-        await runner.setup()
+        if not await _set_up(runner, stop):
+            return
         if post is None:
             bound = await _listen(runner, host, port, tls)
             announce(command, host, bound, log_format, secure=tls is not None)

@@ -384,6 +384,28 @@ async def test_what_fails_after_the_start_is_logged(tmp_path: Path) -> None:
     assert "Traceback" not in log
 
 
+async def test_a_stop_does_not_wait_for_the_seed(tmp_path: Path, upstream: Upstream) -> None:
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def hold(_: aiohttp.web.Request) -> aiohttp.web.StreamResponse:
+        asked.set()
+        await answer.wait()
+        return aiohttp.web.json_response([[0.5]])
+
+    upstream.handler = hold
+    (tmp_path / "seed.toml").write_text(SEED.format(url=upstream.url))
+    options = f"--seed={tmp_path / 'seed.toml'}", f"--set=store.path={tmp_path / 'endpoints.db'}"
+    for count in (1, 2):
+        asked.clear()
+        async with starting("serve", "--port=0", f"--workers={count}", *options) as process:
+            await asked.wait()
+            process.terminate()
+            out, err = await process.communicate()
+        assert (process.returncode, out) == (0, b"")
+        assert b"Traceback" not in err
+    answer.set()
+
+
 async def test_metrics_are_those_of_all_workers_and_outlive_them(tmp_path: Path) -> None:
     async def counted() -> int:
         text = await server.text("/_esinfer/metrics")
