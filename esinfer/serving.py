@@ -11,8 +11,10 @@ import asyncio
 import errno
 import json
 import logging
+import os
 import signal
 import socket
+import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -136,7 +138,20 @@ async def _take_post(runner: web.AppRunner, post: Post, tls: ssl.SSLContext | No
 def announce(command: str, host: str, port: int, log_format: str, *, secure: bool = False) -> None:
     """Print the started line, the only one on standard output; ``secure`` is over TLS."""
     address = f"{'https' if secure else 'http'}://{_authority(host, port)}"
-    print(_started_line(command, address, log_format), flush=True)  # noqa: T201 -- the one
+    line = _started_line(command, address, log_format)
+    try:
+        print(line, flush=True)  # noqa: T201 -- the one
+    except OSError as error:
+        reason = error.strerror or str(error)
+        _LOGGER.warning("standard output cannot be written to (%s): %s", reason, line)
+        _drop_output()
+
+
+def _drop_output() -> None:
+    """Have nowhere what is still in the buffer: at the end it would be written once more."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def _started_line(command: str, address: str, log_format: str) -> str:

@@ -69,11 +69,11 @@ class Workers:
 
 @asynccontextmanager
 async def starting(
-    *options: str, run: Sequence[str] = ("-m", "esinfer")
+    *options: str, run: Sequence[str] = ("-m", "esinfer"), stdout: int = asyncio.subprocess.PIPE
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-W", "error", *run, *options),
-        stdout=asyncio.subprocess.PIPE,
+        stdout=stdout,
         stderr=asyncio.subprocess.PIPE,
         cwd=ROOT,
     )
@@ -404,6 +404,28 @@ async def test_a_stop_does_not_wait_for_the_seed(tmp_path: Path, upstream: Upstr
         assert (process.returncode, out) == (0, b"")
         assert b"Traceback" not in err
     answer.set()
+
+
+@pytest.mark.parametrize("count", [1, 2])
+async def test_a_server_whose_started_line_nobody_reads_goes_on(tmp_path: Path, count: int) -> None:
+    options = f"--workers={count}", f"--set=store.path={tmp_path / 'endpoints.db'}"
+    reader, writer = os.pipe()
+    os.close(reader)
+    async with starting("serve", "--port=0", *options, stdout=writer) as process:
+        os.close(writer)
+        assert process.stderr is not None
+        async for line in process.stderr:
+            assert b"Traceback" not in line
+            if b" esinfer.serving " in line:
+                break
+        said = re.escape("standard output cannot be written to (Broken pipe): esinfer serve")
+        found = re.search(rf"WARN  esinfer.serving {said} listening on (\S+)\n", line.decode())
+        assert found is not None
+        assert (await Workers(process, found[1]).ask("GET", "/_esinfer/ready"))[0] == 200
+        process.terminate()
+        _, log = await process.communicate()
+    assert process.returncode == 0
+    assert re.fullmatch(rf"(\S+ INFO  esinfer.serving stopping: .*\n){{{count}}}", log.decode())
 
 
 async def test_metrics_are_those_of_all_workers_and_outlive_them(tmp_path: Path) -> None:
