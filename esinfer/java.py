@@ -8,7 +8,7 @@ Source: rest.md sections 0 and 6.5.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from math import ceil, isfinite
 from typing import TYPE_CHECKING, cast
 
@@ -84,7 +84,7 @@ def float_array(values: NDArray[float32]) -> bytes:
     return _print(values)
 
 
-def float_arrays(rows: Sequence[NDArray[float32]]) -> list[bytes]:
+def float_arrays(rows: Iterable[NDArray[float32]]) -> list[bytes]:
     """The same for each of several arrays; of a matrix, for each row."""
     if getattr(rows, "ndim", 0) == 2 and _is_plain(cast("NDArray[float32]", rows)):
         return [_print(row) for row in rows]
