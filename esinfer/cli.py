@@ -160,7 +160,8 @@ def _leave_unfinished() -> None:
 
 async def _serve(command: str, config: Config, post: Post | None = None) -> None:
     from esinfer.connection import ConnectionLimits  # noqa: PLC0415
-    from esinfer.serving import STOP_SIGNALS, serve  # noqa: PLC0415
+    from esinfer.serving import serve  # noqa: PLC0415
+    from esinfer.stopping import STOP_SIGNALS  # noqa: PLC0415
 
     tls = _tls(config)
     app, make_runner = _application(command, config, post)

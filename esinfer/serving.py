@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from esinfer.readiness import READINESS
+from esinfer.stopping import STOP_SIGNALS, Stop, let_finish
 
 if TYPE_CHECKING:
     import ssl
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 BACKLOG = 4096
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _REASONS = {
     errno.EADDRINUSE: "the address is already in use (another server? choose one with --port)",
     errno.EACCES: "no permission for this port (choose one with --port)",
@@ -74,27 +74,25 @@ def _authority(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _stop_event(post: Post | None) -> asyncio.Event:
-    """An event that the stop signals set, instead of what they do otherwise."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in STOP_SIGNALS:
-        loop.add_signal_handler(number, stop.set)
+def _heed_signals(post: Post | None) -> Stop:
+    stop = Stop()
+    stop.listen()
     if post is not None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+        loop = asyncio.get_running_loop()
         loop.add_reader(post.lifeline, _stop_alone, stop, post.lifeline)
     return stop
 
 
-def _stop_alone(stop: asyncio.Event, lifeline: int) -> None:
+def _stop_alone(stop: Stop, lifeline: int) -> None:
     asyncio.get_running_loop().remove_reader(lifeline)
-    stop.set()
+    stop.asked.set()
 
 
-async def _set_up(runner: web.AppRunner, stop: asyncio.Event) -> bool:
+async def _set_up(runner: web.AppRunner, stop: Stop) -> bool:
     """Start the application, which may wait for upstreams; False if it is to stop before."""
     starting = asyncio.create_task(runner.setup())
-    stopping = asyncio.create_task(stop.wait())
+    stopping = asyncio.create_task(stop.asked.wait())
     try:
         await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -179,18 +177,15 @@ async def serve(  # noqa: PLR0913 -- each is an option of the command line
 
     They have ``shutdown_timeout`` seconds; for ``shutdown_delay``
     seconds before, new ones are still accepted while the server says that it is
-    not ready. A signal during the start ends it. Further ones change nothing,
-    as long as the loop is open. With a ``post`` it has the sockets, and is told instead of
+    not ready. A signal during the start ends it; the same one again later cuts off what is
+    in flight. With a ``post`` it has the sockets, and is told instead of
     standard output. ``limits`` go to ``make_runner``. Raises ListenError.
     """
-    stop = _stop_event(post)
+    stop = _heed_signals(post)
     runner = make_runner(
         app,
         **({} if limits is None else {"limits": limits}),
         access_log=None,
-        # aiohttp waits this long for handlers, breaks off the reading of request
-        # bodies, and waits once more; it takes 0 for no limit.
-        shutdown_timeout=max(shutdown_timeout, 0.001) / 2,
     )
     try:
         if not await _set_up(runner, stop):
@@ -200,9 +195,10 @@ async def serve(  # noqa: PLR0913 -- each is an option of the command line
             announce(command, host, bound, log_format, secure=tls is not None)
         else:
             await _take_post(runner, post, tls)
-        await stop.wait()
-        if READINESS in app:
-            await app[READINESS].withdraw(shutdown_delay)
+        await stop.asked.wait()
         _LOGGER.info("stopping: requests in flight may take %g seconds", shutdown_timeout)
+        if READINESS in app:
+            await stop.hurry(asyncio.create_task(app[READINESS].withdraw(shutdown_delay)))
+        await let_finish(runner, stop, shutdown_timeout)
     finally:
         await runner.cleanup()

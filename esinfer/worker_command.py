@@ -15,7 +15,8 @@ from pathlib import Path
 from esinfer.config import Config, ConfigError
 from esinfer.ports import Port
 from esinfer.refusals import REFUSALS
-from esinfer.serving import STOP_SIGNALS, Post, announce, listen_errors
+from esinfer.serving import Post, announce, listen_errors
+from esinfer.stopping import STOP_SIGNALS
 from esinfer.stores.sealing import read_key_file
 from esinfer.workers import Supervisor
 

@@ -23,7 +23,8 @@ from dataclasses import dataclass
 
 from esinfer.metrics.board import Board
 from esinfer.ports import Port
-from esinfer.serving import STOP_SIGNALS, Post, StartError
+from esinfer.serving import Post, StartError
+from esinfer.stopping import STOP_SIGNALS
 
 _LOGGER = logging.getLogger(__name__)
 _FIRST_DELAY = 0.1

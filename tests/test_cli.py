@@ -22,13 +22,15 @@ import pytest
 from aiohttp import web
 
 from esinfer import __version__, cli, logs
-from esinfer.config import Config
+from esinfer.api.protocol import make_runner
+from esinfer.app import make_app
+from esinfer.config import Config, load
 from esinfer.connection import ConnectionLimits
 from esinfer.readiness import READINESS, Readiness
 from esinfer.serving import ListenError, serve
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 ROOT = Path(__file__).parent.parent
 
@@ -66,6 +68,11 @@ def slow_app(begun: Callable[[], object]) -> web.Application:
     app.on_shutdown.append(on_shutdown)
     app.add_routes([web.get("/", hello), web.get("/slow", slow), web.get("/endless", endless)])
     return app
+
+
+async def expect_cut(request: Awaitable[aiohttp.ClientResponse]) -> None:
+    with pytest.raises(aiohttp.ServerDisconnectedError):
+        await request
 
 
 class Output(io.StringIO):
@@ -205,6 +212,62 @@ class TestServe:
             assert await reader.read() == b""
             writer.close()
 
+    async def test_the_same_signal_again_cuts_off_what_is_in_flight(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        begun = asyncio.Event()
+        async with running(slow_app(begun.set), monkeypatch) as server:
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            writer.write(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n")
+            await begun.wait()
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGTERM)  # a parent's; no second word of the user
+            assert not server.task.done()
+            assert await server.stop(signal.SIGINT) < 5  # of the ten it may take
+            assert await reader.read() == b""
+            writer.close()
+        assert "asked again to stop: requests in flight are cut off" in caplog.messages
+
+    async def test_a_request_that_is_cut_off_is_in_the_log(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        asked = asyncio.Event()
+
+        async def never_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readline()
+            asked.set()
+            await reader.read()
+            writer.close()
+
+        upstream = await asyncio.start_server(never_answer, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{upstream.sockets[0].getsockname()[1]}"
+        settings = {"service_settings": {"url": url, "api_key": "hf_any"}}
+        options = ["store.kind=memory", "inference.skip_validate_and_start=true"]
+        app = make_app(load(None, {}, options))
+        path = "/_inference/text_embedding/mine"
+        async with (
+            upstream,
+            running(app, monkeypatch, make_runner=make_runner, shutdown_timeout=0.0) as server,
+            aiohttp.ClientSession(server.url) as session,
+            asyncio.TaskGroup() as group,
+        ):
+            endpoint = {"service": "hugging_face", **settings}
+            assert (await session.put(path, json=endpoint)).status == 200
+            in_flight = group.create_task(expect_cut(session.post(path, json={"input": "a"})))
+            await asked.wait()
+            await server.stop()
+            await in_flight
+        assert f"POST {path} was cut off by the stop" in caplog.messages
+
+    async def test_the_same_signal_again_ends_the_delay(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        app = slow_app(int)
+        app[READINESS] = Readiness()
+        async with running(app, monkeypatch, shutdown_delay=60.0) as server:
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert await server.stop() < 5
+
     async def test_a_signal_while_starting_stops_too(self, monkeypatch: pytest.MonkeyPatch) -> None:
         async def on_startup(_: web.Application) -> None:
             os.kill(os.getpid(), signal.SIGTERM)
@@ -213,19 +276,6 @@ class TestServe:
         app.on_startup.append(on_startup)
         async with running(app, monkeypatch) as server:
             await server.task
-
-    async def test_the_runner_gets_half_the_shutdown_timeout_and_sets_its_limits_itself(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        given: dict[str, object] = {}
-
-        def make_runner(app: web.Application, **options: Any) -> web.AppRunner:
-            given.update(options)
-            return web.AppRunner(app, **options)
-
-        async with running(slow_app(int), monkeypatch, make_runner=make_runner) as server:
-            await server.stop()
-        assert given == {"access_log": None, "shutdown_timeout": 5.0}
 
 
 async def body(session: aiohttp.ClientSession, url: str) -> str:

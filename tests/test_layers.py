@@ -30,6 +30,7 @@ LAYERS = (
         "tls",
         "addresses",
         "readiness",
+        "stopping",
         "ports",
         "transfer",
     ),

@@ -8,6 +8,7 @@ there. Source: rest.md sections 2.1, 7.2, 7.3, 7.7 and 9.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable
@@ -32,6 +33,7 @@ from esinfer.errors import (
     Unauthenticated,
 )
 from esinfer.journal import Call, Entry
+from esinfer.readiness import READINESS
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +75,10 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = web.Response(status=413)
         response.force_close()
         return response
+    except asyncio.CancelledError:
+        if request.app[READINESS].stopping:
+            logger.warning("%s %s was cut off by the stop", request.method, request.path)
+        raise
     except Exception as error:  # noqa: BLE001 - what is nobody's doing is logged there
         return await respond_error(request, _wire_error(request, error))
 
