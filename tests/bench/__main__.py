@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import median
 from typing import NoReturn
 
-from tests.bench import chunking, embedding, many, scenarios, slow, streaming
+from tests.bench import chunking, embedding, many, scenarios, slow, streaming, workers
 from tests.bench.load import CONNECTIONS, Client, Sample, choose_client
 from tests.bench.processes import BenchError
 from tests.bench.scenarios import Pair, Rounds
@@ -72,6 +72,8 @@ def _report(args: argparse.Namespace) -> Generator[str]:
     yield from slow.report(min(args.rounds, 3))
     yield ""
     yield from many.report()
+    yield ""
+    yield from workers.report(client, args.seconds, args.rounds)
     yield ""
     yield from _start(args)
 

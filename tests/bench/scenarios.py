@@ -185,7 +185,7 @@ class Start:
 def start_of_mock(times: int) -> Start:
     """``esinfer mock``, timed ``times`` times, its memory taken the last time."""
     command = ("esinfer", "mock", *OPTIONS)
-    seconds = _median_start(command, times)
+    seconds = median_start(command, times)
     with running(*command) as esinfer:
         esinfer.request("GET", "/")
         resident = esinfer.resident_bytes
@@ -198,7 +198,7 @@ def start_of_mock(times: int) -> Start:
 def start_of_handler(times: int) -> Start:
     """The bare handler, for comparison."""
     command = ("tests.bench.peers", "handler")
-    seconds = _median_start(command, times)
+    seconds = median_start(command, times)
     with running(*command) as handler:
         handler.request("GET", "/")
         resident = handler.resident_bytes
@@ -207,7 +207,8 @@ def start_of_handler(times: int) -> Start:
         return Start(seconds=seconds, resident=resident, resident_used=handler.resident_bytes)
 
 
-def _median_start(command: Sequence[str], times: int) -> float:
+def median_start(command: Sequence[str], times: int) -> float:
+    """Seconds from starting a command to its first good answer."""
     return median(_time_start(command) for _ in range(times))
 
 
