@@ -21,7 +21,10 @@ _LEVELS = {
 }
 _NAMES = {logging.WARNING: "WARN", logging.CRITICAL: "FATAL"}
 _DATASETS = {"esinfer.access": "esinfer.access"}
-_CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(32), 127)}
+_CONTROLS = {
+    code: repr(chr(code))[1:-1] for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)
+}
+"""Those of ASCII and of Latin-1, and the two separators of lines, which terminals obey as well."""
 
 
 def _timestamp(record: logging.LogRecord) -> str:

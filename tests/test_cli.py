@@ -591,6 +591,14 @@ class TestLogs:
         assert lines[4].startswith("Traceback ")
         assert lines[-1] == "ValueError: boom"
 
+    def test_no_control_character_and_no_line_separator_comes_out_raw(self) -> None:
+        codes = [*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029]
+        record = logging.makeLogRecord({"msg": "".join(map(chr, codes)), "name": "n"})
+        line = logs.TextFormatter().format(record)
+        assert line.isprintable()
+        assert "\\x1b\\x1c" in line
+        assert line.endswith("\\x9b\\x9c\\x9d\\x9e\\x9f\\u2028\\u2029")
+
     def test_json(self, capsys: pytest.CaptureFixture[str]) -> None:
         first, *_, last = [json.loads(line) for line in self.lines(capsys, "json", "warn")]
         assert set(first) == {
