@@ -8,6 +8,7 @@ from esinfer.api import (
     cluster,
     endpoints,
     inference,
+    metrics,
     region_policy,
     services,
 )
@@ -36,6 +37,8 @@ HANDLER_ACTIONS: Actions = {
     region_policy.put: Action("cluster:admin/xpack/inference/region_policy/put"),
     region_policy.delete: Action("cluster:admin/xpack/inference/region_policy/delete"),
     admin.about: Action("esinfer:monitor/about"),
+    admin.openapi: Action("esinfer:monitor/openapi"),
+    metrics.metrics: Action("esinfer:monitor/metrics"),
     chunks.chunk: Action("esinfer:monitor/chunk"),
     chunks.infer_chunks: Action("esinfer:monitor/chunked_inference"),
 }

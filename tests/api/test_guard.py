@@ -229,6 +229,31 @@ async def test_who_has_no_role_may_not_even_look(
     assert (reply.status, reply.json) == (403, envelope("security_exception", reason, 403))
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("path", ["/_esinfer/health", "/_esinfer/ready"])
+async def test_a_load_balancer_needs_no_credentials(
+    guarded: Client, method: str, path: str
+) -> None:
+    assert (await guarded(method, path)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "action"),
+    [("/_esinfer/metrics", "metrics"), ("/_esinfer/openapi.json", "openapi")],
+)
+async def test_metrics_and_the_document_are_for_readers(
+    guarded: Client, path: str, action: str
+) -> None:
+    assert (await guarded("GET", path, headers=basic("reader"))).status == 200
+    assert (await guarded("GET", path, headers=basic("manager"))).status == 200
+    reply = await guarded("GET", path, headers=basic("nobody"))
+    reason = (
+        f"action [esinfer:monitor/{action}] is unauthorized for user [nobody] with effective roles"
+        " [], this action is granted by the roles [manage,read]"
+    )
+    assert (reply.status, reply.json) == (403, envelope("security_exception", reason, 403))
+
+
 @pytest.mark.parametrize("path", ["/_esinfer/upstreams", "/_esinfer/upstreams/default/log"])
 async def test_what_the_upstreams_are_is_for_managers(guarded: Client, path: str) -> None:
     reply = await guarded("GET", path, headers=basic("reader"))

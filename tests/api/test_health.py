@@ -26,6 +26,14 @@ async def test_a_running_server_is_live_and_ready(start: StartServer, mode: str)
     assert (await server("GET", "/_esinfer/ready")).json == READY
 
 
+@pytest.mark.parametrize("path", ["/_esinfer/health", "/_esinfer/ready"])
+async def test_head_says_the_same_without_a_body(mock: Client, path: str) -> None:
+    plain = {"Accept-Encoding": "identity"}
+    told, asked = [await mock(method, path, headers=plain) for method in ("GET", "HEAD")]
+    assert (asked.status, asked.raw) == (200, b"")
+    assert asked.headers["Content-Length"] == told.headers["Content-Length"]
+
+
 async def test_ready_with_a_region_policy(mock: Client) -> None:
     policy = {"region_policy": {"allowed_geos": ["eu"]}}
     assert (await mock("PUT", "/_inference/_region_policy", policy)).status == 200
@@ -42,6 +50,7 @@ async def test_a_stopping_server_is_live_but_not_ready() -> None:
             503,
             envelope("status_exception", "The server is stopping", 503),
         )
+        assert (await client("HEAD", "/_esinfer/ready")).status == 503
         assert (await client("GET", "/_esinfer/health")).json == LIVE
 
 
