@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from time import perf_counter
 
 from esinfer.clock import Clock
@@ -47,7 +47,7 @@ def outcome_of_error(error: BaseException) -> str:
 
 
 class MeasuredTransport:
-    """A Transport before another one."""
+    """A Transport before another one; streams are timed till they begin, counted at their end."""
 
     def __init__(self, transport: Transport, meters: Meters | None) -> None:
         self._transport = transport
@@ -65,29 +65,53 @@ class MeasuredTransport:
             outcome = outcome_of_status(response.status)
             return response
         finally:
-            self._note(request, outcome, perf_counter() - began)
+            self._count(request, outcome, _seconds_since(began))
 
     @asynccontextmanager
     async def stream(self, request: UpstreamRequest) -> AsyncIterator[UpstreamStream]:
         async with AsyncExitStack() as stack:
             began = perf_counter()
-            outcome = ""
             try:
                 stream = await stack.enter_async_context(self._transport.stream(request))
-                outcome = outcome_of_status(stream.status)
             except BaseException as error:
-                outcome = outcome_of_error(error)
+                self._count(request, outcome_of_error(error), _seconds_since(began))
                 raise
+            seconds = _seconds_since(began)
+            watched = _WatchedStream(stream)
+            try:
+                async with aclosing(watched.chunks()) as chunks:
+                    yield UpstreamStream(status=stream.status, chunks=chunks)
             finally:
-                self._note(request, outcome, perf_counter() - began)
-            yield stream
+                self._count(request, watched.outcome, seconds)
 
-    def _note(self, request: UpstreamRequest, outcome: str, seconds: float) -> None:
-        timing = TIMING.get()
-        if timing is not None:
-            timing.upstream += seconds
+    def _count(self, request: UpstreamRequest, outcome: str, seconds: float) -> None:
         if self._meters is not None:
             self._meters.count_attempt(request.service, request.task_type, outcome, seconds)
+
+
+def _seconds_since(began: float) -> float:
+    """The time that an upstream took to answer, which the request's own timing has too."""
+    seconds = perf_counter() - began
+    timing = TIMING.get()
+    if timing is not None:
+        timing.upstream += seconds
+    return seconds
+
+
+class _WatchedStream:
+    """A stream whose outcome is that of its status until its chunks break off."""
+
+    def __init__(self, stream: UpstreamStream) -> None:
+        self._stream = stream
+        self.outcome = outcome_of_status(stream.status)
+
+    async def chunks(self) -> AsyncGenerator[bytes]:
+        try:
+            async for chunk in self._stream.chunks:
+                yield chunk
+        except (Exception, asyncio.CancelledError) as error:
+            self.outcome = outcome_of_error(error)
+            raise
 
 
 class MeasuredLimits(RateLimits):

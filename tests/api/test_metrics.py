@@ -78,6 +78,22 @@ async def test_streams_and_unreachable_upstreams_are_attempts_too(
     assert found[attempts, "connect_failed hugging_face text_embedding"] == 1
 
 
+async def test_a_stream_that_breaks_off_is_no_success(mock: Client) -> None:
+    settings = {"url": "http://upstream/", "api_key": "secret"}
+    body = {"service": "hugging_face", "service_settings": settings}
+    path = "/_inference/chat_completion/chat"
+    assert (await mock("PUT", path, body)).status == 200
+    faults = {"faults": [{"kind": "cut_stream", "ending": "reset"}]}
+    assert (await mock("PUT", "/_esinfer/upstreams/default", faults)).status == 200
+    message = {"messages": [{"role": "user", "content": "a"}]}
+    reply = await mock("POST", f"{path}/_stream", message)
+    assert "event: error" in reply.text
+    found = await samples(mock)
+    attempts = "esinfer_upstream_attempts_total"
+    outcomes = {key[1].split()[0]: found[key] for key in found if key[0] == attempts}
+    assert outcomes == {"2xx": 1, "connection_closed": 1}  # the first validates the endpoint
+
+
 async def test_the_answer_is_of_the_form_that_was_asked_for(mock: Client) -> None:
     accept = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3"
     reply = await mock("GET", PATH, headers={"Accept": accept})

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,7 +23,7 @@ from esinfer.tasks import TaskType
 from esinfer.upstream import UpstreamRequest, UpstreamResponse, UpstreamStream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
 
 
@@ -95,22 +96,81 @@ class Broken:
         raise errors.TlsError(reason=request.url)
 
 
+REQUEST = UpstreamRequest(
+    url="u", headers={}, body=b"", task_type=TaskType.RERANK, inference_id="i", service="s"
+)
+
+
 @pytest.mark.parametrize("counts", [True, False])
 async def test_attempts_that_fail_are_counted_and_timed(*, counts: bool) -> None:
     meters = Meters(Board().slots[0])
     transport = MeasuredTransport(Broken(), meters if counts else None)
-    request = UpstreamRequest(
-        url="u", headers={}, body=b"", task_type=TaskType.RERANK, inference_id="i", service="s"
-    )
     timing = Timing()
     token = TIMING.set(timing)
     with pytest.raises(errors.ConnectionClosed):
-        await transport.send(request)
+        await transport.send(REQUEST)
     with pytest.raises(errors.TlsError):
-        async with transport.stream(request):
+        async with transport.stream(REQUEST):
             raise AssertionError
     TIMING.reset(token)
     assert timing.upstream > 0
     found = numbers(meters).get("esinfer_upstream_attempts")
     both = {("s", "rerank", "connection_closed"): 1, ("s", "rerank", "tls_failed"): 1}
     assert found == (both if counts else None)
+
+
+class Streaming(Broken):
+    """A transport whose answer has one chunk, and then the error if there is one."""
+
+    def __init__(self, error: BaseException | None, status: int = 200) -> None:
+        self._error = error
+        self._status = status
+
+    @asynccontextmanager
+    async def stream(self, request: UpstreamRequest) -> AsyncIterator[UpstreamStream]:
+        assert request is REQUEST
+        async with aclosing(self._chunks()) as chunks:
+            yield UpstreamStream(status=self._status, chunks=chunks)
+
+    async def _chunks(self) -> AsyncGenerator[bytes]:
+        yield b"chunk"
+        if self._error is not None:
+            raise self._error
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "outcome"),
+    [
+        (None, 200, "2xx"),
+        (None, 503, "5xx"),
+        (errors.ConnectionClosed(reason="r"), 200, "connection_closed"),
+        (errors.ConnectionClosed(reason="r"), 503, "connection_closed"),
+        (asyncio.CancelledError(), 200, "cancelled"),
+    ],
+)
+async def test_a_stream_is_counted_at_its_end_for_what_came_of_it(
+    error: BaseException | None, status: int, outcome: str
+) -> None:
+    meters = Meters(Board().slots[0])
+    transport = MeasuredTransport(Streaming(error, status), meters)
+    raised: BaseException | None = None
+    async with transport.stream(REQUEST) as stream:
+        assert "esinfer_upstream_attempts" not in numbers(meters)
+        try:
+            assert [chunk async for chunk in stream.chunks] == [b"chunk"]
+        except BaseException as seen:  # noqa: BLE001 -- the caller must see the very error
+            raised = seen
+    assert raised is error
+    found = numbers(meters)
+    assert found["esinfer_upstream_attempts"] == {("s", "rerank", outcome): 1}
+    assert found["esinfer_upstream_attempt_duration_seconds"] == {("s", "rerank"): 1}
+
+
+@pytest.mark.parametrize("chunks", [0, 1])
+async def test_a_stream_that_is_left_before_its_end_had_its_status(chunks: int) -> None:
+    meters = Meters(Board().slots[0])
+    transport = MeasuredTransport(Streaming(errors.ConnectionClosed(reason="r")), meters)
+    async with transport.stream(REQUEST) as stream:
+        for _ in range(chunks):
+            await anext(stream.chunks)
+    assert numbers(meters)["esinfer_upstream_attempts"] == {("s", "rerank", "2xx"): 1}
