@@ -16,10 +16,10 @@ from esinfer.addresses import make_rules
 from esinfer.api.about import About, Mode
 from esinfer.api.body import MAX_CONTENT_LENGTH, MAX_INPUTS
 from esinfer.api.guard import ACTIONS, AUTHENTICATOR
-from esinfer.api.keys import ABOUT, NAMESPACES, REGISTRY, WHOLE_CHAT
+from esinfer.api.keys import ABOUT, NAMESPACES, NOTE_REFUSAL, REGISTRY, WHOLE_CHAT
 from esinfer.api.metrics import ENDPOINT_COUNTS, METERS, EndpointCounts
 from esinfer.api.middleware import elasticsearch, sign
-from esinfer.api.observing import add_timing, observer
+from esinfer.api.observing import add_timing, observer, refusal_observer
 from esinfer.api.responses import EVENT_FORM, EventForm
 from esinfer.api.routes import add_routes
 from esinfer.api.similarities import SIMILARITIES_PARSER
@@ -78,6 +78,7 @@ def make_app(config: Config, mode: Mode = "serve", *, slot: Slot | None = None) 
     app.on_response_prepare.append(sign)
     if config.metrics.server_timing:
         app.on_response_prepare.append(add_timing)
+    app[NOTE_REFUSAL] = refusal_observer(meters, access_log=config.logging.access_log)
     if meters is not None:
         app[METERS] = meters
         app[ENDPOINT_COUNTS] = EndpointCounts()

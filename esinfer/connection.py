@@ -79,7 +79,10 @@ class Connection(web.RequestHandler):
     _timer: asyncio.TimerHandle | None = None
 
     def refusal(self, status: int, exc: BaseException | None) -> web.Response:
-        """The last answer on the connection; ``status`` is 4xx, or above 499 for a defect."""
+        """The last answer on the connection; ``status`` is 4xx, or above 499 for a defect.
+
+        What is refused with 4xx has not reached the application.
+        """
         raise NotImplementedError
 
     def data_received(self, data: bytes) -> None:
@@ -214,7 +217,7 @@ class _Server(web.Server):
     def __init__(
         self,
         made: web.Server,
-        connection: type[Connection],
+        connection: Callable[..., Connection],
         limits: ConnectionLimits,
         wrap: Callable[[RequestFactory], RequestFactory],
     ) -> None:
@@ -253,7 +256,7 @@ class Runner(web.AppRunner):
     def __init__(
         self,
         app: web.Application,
-        connection: type[Connection],
+        connection: Callable[..., Connection],
         limits: ConnectionLimits = NO_LIMITS,
         *,
         wrap: Callable[[RequestFactory], RequestFactory] = lambda factory: factory,

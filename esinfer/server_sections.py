@@ -212,7 +212,10 @@ class LoggingConfig:
     format: str = choice(
         "text", 'Log lines as "text" or as "json" objects; --log-format wins.', "text", "json"
     )
-    access_log: bool = flag(default=False, comment="Whether every request is logged, at info.")
+    access_log: bool = flag(
+        default=False,
+        comment="Whether every request and every refused connection is logged, at info.",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import pytest
@@ -34,12 +35,18 @@ async def listening(runner: Runner) -> AsyncIterator[tuple[str, int]]:
         await runner.cleanup()
 
 
-def server(*, connections: int = 0, headers: int = 128, receive_timeout: float = SOON) -> Runner:
+def server(
+    *,
+    connections: int = 0,
+    headers: int = 128,
+    receive_timeout: float = SOON,
+    settings: Sequence[str] = (),
+) -> Runner:
     limits = ConnectionLimits(
         connections=connections, headers=headers, receive_timeout=receive_timeout
     )
     return make_runner(
-        make_app(load(None, {}, []), "mock"),
+        make_app(load(None, {}, settings), "mock"),
         limits=limits,
         access_log=None,
         shutdown_timeout=1.0,
@@ -218,6 +225,69 @@ async def test_one_connection_too_many_is_a_429_until_another_ends() -> None:
                 await writer.wait_closed()
             await settled(runner)
         assert b" 200 OK" in await talk(address, request)
+
+
+LONG = head("GET", "/", f"X: {'a' * 20_000}")
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "kind"),
+    [
+        (b"GET / HTTP/1.1\r\n", 408, "SlowRequest"),
+        (b"NONSENSE hf_secret\r\n\r\n", 400, "MalformedHttp"),
+        (LONG, 400, "TooLongHttpHeader"),
+        (head("GET", f"/{'a' * 5000}"), 400, "TooLongHttpLine"),
+    ],
+)
+async def test_what_is_refused_at_the_connection_is_counted_and_logged(
+    caplog: pytest.LogCaptureFixture, sent: bytes, status: int, kind: str
+) -> None:
+    caplog.set_level(logging.INFO, "esinfer.access")
+    runner = server(settings=["logging.access_log=true"])
+    async with listening(runner) as address:
+        assert f" {status} ".encode() in await talk(address, sent)
+        await settled(runner)
+        (line,) = [each for each in caplog.records if each.name == "esinfer.access"]
+        metrics = await talk(address, head("GET", "/_esinfer/metrics"))
+    assert line.getMessage() == f"refused at the connection {status} {kind}"
+    assert line.__dict__["ecs"] == {
+        "http.response.status_code": status,
+        "error.type": kind,
+        "client.address": "127.0.0.1",
+    }
+    assert counted(metrics) == [f'{{method="other",route="none",status="{status}"}} 1.0']
+    assert b"esinfer_http_requests_in_flight 1.0" in metrics, "this one"
+
+
+def counted(metrics: bytes) -> list[str]:
+    """The samples of the requests that were answered."""
+    name = "esinfer_http_requests_total"
+    lines = metrics.decode().splitlines()
+    return [line.removeprefix(name) for line in lines if line.startswith(f"{name}{{")]
+
+
+async def test_one_connection_too_many_is_counted_but_not_logged_unless_asked_for(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "esinfer.access")
+    runner = server(connections=1, receive_timeout=5.0)
+    async with listening(runner) as address:
+        _, writer = await asyncio.open_connection(*address)
+        async with asyncio.timeout(5):
+            while not open_handlers(runner):  # noqa: ASYNC110 -- as above
+                await asyncio.sleep(0)
+        assert b" 429 " in await talk(address, head("GET", "/"))
+        writer.close()
+        await settled(runner)
+        metrics = await talk(address, head("GET", "/_esinfer/metrics"))
+    assert counted(metrics) == ['{method="other",route="none",status="429"} 1.0']
+    assert not caplog.records
+
+
+async def test_without_metrics_and_log_refusals_are_still_answers() -> None:
+    runner = server(settings=["metrics.enabled=false"])
+    async with listening(runner) as address:
+        assert b" 400 " in await talk(address, b"NONSENSE\r\n\r\n")
 
 
 async def test_many_slow_clients_are_all_dropped_and_none_is_left() -> None:

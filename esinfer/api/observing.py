@@ -1,4 +1,4 @@
-"""The outermost middleware: it watches every request and changes none.
+"""The outermost middleware, which watches requests and changes none, and what watches refusals.
 
 Trace ids for the log, numbers for the metrics, a line in the access log, and
 the ``Server-Timing`` header of inferences, each if it is asked for. The path is
@@ -16,9 +16,11 @@ from time import perf_counter
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from esinfer.api.keys import NoteRefusal
 from esinfer.api.middleware import ANY_SLASHES, Handler
+from esinfer.errors import ElasticsearchError
 from esinfer.logs import REQUEST_IDS
-from esinfer.metrics.meters import Meters
+from esinfer.metrics.meters import NO_ROUTE, Meters
 from esinfer.metrics.timing import TIMING, Timing
 
 ACCESS = logging.getLogger("esinfer.access")
@@ -56,6 +58,18 @@ def observer(meters: Meters | None, *, access_log: bool) -> Middleware:
     return observe
 
 
+def refusal_observer(meters: Meters | None, *, access_log: bool) -> NoteRefusal:
+    """Watches what connections refuse, which is no request yet: it has no method and no path."""
+
+    def note(error: ElasticsearchError, client: str | None) -> None:
+        if meters is not None:
+            meters.count_refusal(error.status)
+        if access_log:
+            _log_refusal(error, client)
+
+    return note
+
+
 def _note_ids(request: web.Request) -> Token[dict[str, str]] | None:
     """Give all log lines of this request the ids that its client gave it."""
     headers = request.headers
@@ -72,9 +86,9 @@ def _note_ids(request: web.Request) -> Token[dict[str, str]] | None:
 
 
 def _route(request: web.Request) -> str:
-    """The path in the table of routes, ``none`` for what is not there."""
+    """The path in the table of routes."""
     resource = request.match_info.route.resource
-    return "none" if resource is None else _template(resource.canonical)
+    return NO_ROUTE if resource is None else _template(resource.canonical)
 
 
 @lru_cache(maxsize=256)
@@ -93,6 +107,21 @@ def _log(request: web.Request, status: int, seconds: float) -> None:
                 "http.response.status_code": status,
                 "event.duration": int(seconds * 1e9),
                 "client.address": request.remote,
+            }
+        },
+    )
+
+
+def _log_refusal(error: ElasticsearchError, client: str | None) -> None:
+    kind = type(error).__name__
+    ACCESS.info(
+        "refused at the connection %d %s",
+        *(error.status, kind),
+        extra={
+            "ecs": {
+                "http.response.status_code": error.status,
+                "error.type": kind,
+                "client.address": client,
             }
         },
     )

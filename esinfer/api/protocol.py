@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
 import orjson
 from aiohttp import http_exceptions, web
 
+from esinfer.api.keys import NOTE_REFUSAL, NoteRefusal
 from esinfer.api.naming import behind_prefix
 from esinfer.api.responses import PRODUCT, error_body
 from esinfer.connection import (
@@ -46,6 +48,10 @@ class Protocol(Connection):
 
     _streaming: asyncio.Task[Any] | None = None
 
+    def __init__(self, *args: Any, note_refusal: NoteRefusal | None = None, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._note_refusal = note_refusal
+
     @contextmanager
     def cancel_on_loss(self) -> Iterator[None]:
         """Cancel the current task if the client goes away meanwhile.
@@ -67,12 +73,18 @@ class Protocol(Connection):
 
     def refusal(self, status: int, exc: BaseException | None) -> web.Response:
         error = _error(status, exc)
+        if self._note_refusal is not None and status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            self._note_refusal(error, self._client_address())
         return BareResponse(
             status=error.status,
             body=orjson.dumps(error_body(error)),
             content_type="application/json",
             headers=dict([PRODUCT]),
         )
+
+    def _client_address(self) -> str | None:
+        peer = self.transport.get_extra_info("peername") if self.transport else None
+        return str(peer[0]) if peer else None
 
 
 def _error(status: int, exc: BaseException | None) -> ElasticsearchError:
@@ -92,7 +104,7 @@ def make_runner(app: web.Application, **options: Any) -> Runner:
     """A runner for the server's app; request bodies come as sent, unpacking is ours."""
     return Runner(
         app,
-        Protocol,
+        partial(Protocol, note_refusal=app.get(NOTE_REFUSAL)),
         wrap=behind_prefix,
         max_line_size=MAX_LINE,
         max_field_size=MAX_HEADER,

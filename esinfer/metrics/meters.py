@@ -16,6 +16,8 @@ from typing import Literal
 from esinfer.metrics.board import Slot
 
 _QUICK = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0)
+NO_ROUTE = "none"
+"""Of what is not in the table of routes."""
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 _MOST_GROUPS = 100
 
@@ -55,7 +57,8 @@ IN_FLIGHT = Family(
 ATTEMPTS = Family(
     name="esinfer_upstream_attempts",
     kind="counter",
-    text="Requests sent to upstreams, by what came of them; each retry is one.",
+    text="Requests sent to upstreams, by what came of them, of a stream at its end;"
+    " each retry is one.",
     labels=("service", "task_type", "outcome"),
 )
 ATTEMPT_DURATION = Family(
@@ -116,6 +119,10 @@ class Meters:
         self._numbers[self._in_flight] -= 1.0
         self._numbers[self._place(REQUESTS, method, route, str(status))] += 1.0
         self._observe(self._place(DURATION, method, route), _QUICK, seconds)
+
+    def count_refusal(self, status: int) -> None:
+        """A client was answered before its request was one: without method, route and time."""
+        self._numbers[self._place(REQUESTS, "other", NO_ROUTE, str(status))] += 1.0
 
     def count_attempt(self, service: str, task_type: str, outcome: str, seconds: float) -> None:
         self._numbers[self._place(ATTEMPTS, service, task_type, outcome)] += 1.0
