@@ -29,7 +29,15 @@ _CLEAN = 0.1
 """Share of the time after the faults, in which no answer may be an error."""
 _IDLE = 10.0
 _STOPS_IN = 5.0
-_ALARMS = ("Traceback", "ResourceWarning", "never awaited", "never retrieved", "was destroyed")
+_ALARMS = (
+    "Traceback",
+    "unhandled",
+    "ResourceWarning",
+    "never awaited",
+    "never retrieved",
+    "was destroyed",
+)
+"""Words that a server in good health does not log; ``unhandled`` is ``esinfer.connection``'s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

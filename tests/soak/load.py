@@ -7,7 +7,7 @@ import json
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -22,6 +22,10 @@ _LEAVING = 0.1
 """Share of the questions whose answers nobody waits for."""
 _SOON = 0.05
 _MOST_PROBLEMS = 5
+FAULTY = frozenset({400, 429, 500, 503})
+"""The statuses of answers that an upstream's fault can spoil."""
+_MISSED = FAULTY | {404}
+"""A change may meet an endpoint that a fault kept from being created."""
 
 
 @dataclass(slots=True)
@@ -79,20 +83,23 @@ class Load:
         try:
             async with session.post(question.path, json=question.body) as response:
                 status, content = response.status, await response.read()
-        except aiohttp.ClientError as error:
-            self.tally.blame(question, f"no answer: {error!r}")
-            return
-        except TimeoutError as error:
-            if not isinstance(error, aiohttp.ServerTimeoutError):
-                raise  # it is the client that leaves
-            self.tally.blame(question, f"no answer in {_PATIENCE:.0f} s")
+        except (aiohttp.ClientError, TimeoutError) as error:
+            self.tally.blame(question, _no_answer(error))
             return
         if status == 200 and question.streams:
             self._check_stream(question, content)
         elif status == 200:
-            self._check(question, json.loads(content))
+            self._check_json(question, content)
         else:
-            self._check_error(question, status, content)
+            self._check_error(question, status, content, FAULTY)
+
+    def _check_json(self, question: Question, content: bytes) -> None:
+        try:
+            answer = json.loads(content)
+        except ValueError:
+            self.tally.blame(question, f"{content!r:.300} is not JSON")
+        else:
+            self._check(question, answer)
 
     def _check(self, question: Question, answer: dict[str, Any]) -> None:
         expected = question.expected()
@@ -108,7 +115,11 @@ class Load:
 
     def _check_stream(self, question: Question, content: bytes) -> None:
         """All that was said, if it came to its end; else a beginning of it."""
-        events = list(_events(content))
+        try:
+            events = list(_events(content))
+        except ValueError:
+            self.tally.blame(question, f"{content!r:.600} has an event that is not JSON")
+            return
         said = "".join(_delta(event) for event in events if isinstance(event, dict))
         expected = cast("str", question.expected())
         is_whole = bool(events) and events[-1] is None
@@ -122,14 +133,16 @@ class Load:
         else:
             self.tally.blame(question, f"{content!r:.600} instead of {expected!r}")
 
-    def _check_error(self, question: Question, status: int, content: bytes) -> None:
-        """An error in Elasticsearch's form, of a status that an upstream's fault can have."""
+    def _check_error(
+        self, question: Question, status: int, content: bytes, possible: Collection[int]
+    ) -> None:
+        """An error in Elasticsearch's form, of a status that is possible."""
         try:
             found = next(_events(content)) if question.streams else json.loads(content)
             is_error = bool(found["error"]["type"]) and found.get("status", status) == status
         except (ValueError, LookupError, TypeError, StopIteration):
             is_error = False
-        if is_error:
+        if is_error and status in possible:
             self.tally.outcomes[f"error {status}"] += 1
         else:
             self.tally.blame(question, f"{status} {content!r:.300}")
@@ -159,13 +172,19 @@ class Load:
         try:
             async with session.request(method, path, json=body) as response:
                 status, content = response.status, await response.read()
-        except aiohttp.ClientError as error:
-            self.tally.blame(question, f"no answer: {error!r}")
+        except (aiohttp.ClientError, TimeoutError) as error:
+            self.tally.blame(question, _no_answer(error))
             return
         if status == 200:
             self.tally.outcomes["changes"] += 1
         else:
-            self._check_error(question, status, content)
+            self._check_error(question, status, content, _MISSED)
+
+
+def _no_answer(error: Exception) -> str:
+    """The session's own timeout is one that a client's leaving never is: that cancels."""
+    late = isinstance(error, TimeoutError)
+    return f"no answer in {_PATIENCE:.0f} s" if late else f"no answer: {error!r}"
 
 
 def endpoint(url: str, more: dict[str, object]) -> dict[str, object]:

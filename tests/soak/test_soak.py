@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
+import aiohttp
 import pytest
+from aiohttp import web
 
+from tests.api.sockets import listening
 from tests.soak import questions
 from tests.soak.__main__ import Soaked, Vitals, problems
-from tests.soak.load import Load, Tally
+from tests.soak.load import FAULTY, Load, Tally
 
 ROOT = Path(__file__).parents[2]
 
@@ -76,6 +81,7 @@ def test_a_good_soak_has_no_problems() -> None:
         (soaked(stops=(("serve", 1, 0.1),)), "status 1"),
         (soaked(stops=(("serve", 0, 29.0),)), "after 29.0 s"),
         (soaked(logs="Traceback (most recent call last)"), "Traceback"),
+        (soaked(logs="ERROR esinfer.connection unhandled KeyError in a request"), "unhandled"),
     ],
 )
 def test_a_soak_sees_what_is_wrong(found: Soaked, problem: str) -> None:
@@ -124,3 +130,70 @@ def test_a_stream_says_all_or_breaks_off_with_an_error(content: bytes, outcome: 
     question = questions.Question(path="/", body={}, expected=lambda: "all that", streams=True)
     load._check_stream(question, content)
     assert load.tally.outcomes == {outcome: 1}
+
+
+def error(status: int) -> bytes:
+    return json.dumps({"error": {"type": "x"}, "status": status}).encode()
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "outcome"),
+    [
+        (400, error(400), "error 400"),
+        (429, error(429), "error 429"),
+        (500, error(500), "error 500"),
+        (503, error(503), "error 503"),
+        (404, error(404), "wrong"),
+        (501, error(501), "wrong"),
+        (500, error(400), "wrong"),
+        (500, b"oops", "wrong"),
+        (500, b"[]", "wrong"),
+    ],
+)
+def test_an_error_is_one_that_a_fault_can_have(status: int, content: bytes, outcome: str) -> None:
+    load = Load("http://localhost", "http://localhost")
+    load._check_error(questions.dense(), status, content, FAULTY)
+    assert load.tally.outcomes == {outcome: 1}
+
+
+async def answered(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> Tally:
+    """The tally of one question and one change to a server that answers by the handler."""
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handler)
+    async with listening(web.AppRunner(app, shutdown_timeout=0.1)) as url:
+        load = Load(url, "http://localhost")
+        timeout = aiohttp.ClientTimeout(total=0.1)
+        async with aiohttp.ClientSession(url, timeout=timeout) as session:
+            await load._ask(session, questions.dense())
+            await load._change(session, "GET", "/_inference", None)
+    return load.tally
+
+
+async def hang(request: web.Request) -> web.StreamResponse:
+    await asyncio.Event().wait()
+    raise AssertionError(request)
+
+
+async def test_a_hang_is_told_with_what_was_asked() -> None:
+    tally = await answered(hang)
+    assert tally.outcomes == {"wrong": 2}
+    asked, changed = tally.problems
+    assert asked.startswith("/_inference/text_embedding/dense {")
+    assert changed.startswith("GET /_inference {}: no answer in 60 s")
+    assert asked.endswith("no answer in 60 s")
+
+
+async def babble(_request: web.Request) -> web.StreamResponse:
+    return web.Response(text="no JSON")
+
+
+async def test_a_200_that_is_no_json_is_told_with_what_was_asked() -> None:
+    tally = await answered(babble)
+    assert tally.outcomes == {"wrong": 1, "changes": 1}
+    assert tally.problems[0].startswith("/_inference/text_embedding/dense {")
+
+
+def test_a_stream_of_something_else_is_wrong() -> None:
+    load = Load("http://localhost", "http://localhost")
+    load._check_stream(questions.stream(), b"data: {oops\n\n")
+    assert load.tally.outcomes == {"wrong": 1}
