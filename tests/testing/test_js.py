@@ -20,8 +20,8 @@ def in_module() -> set[Path]:
 def test_the_wheel_has_all_files_of_the_module() -> None:
     setup = ConfigParser()
     setup.read(PACKAGE.parent / "setup.cfg", encoding="utf-8")
-    patterns = setup["options.package_data"]["esinfer"].split()
-    shipped = {path for pattern in patterns for path in PACKAGE.glob(pattern)}
+    patterns = setup["options.package_data"]["esinfer.testing.js"].split()
+    shipped = {path for pattern in patterns for path in MODULE.glob(pattern)}
     assert in_module() <= shipped
 
 
