@@ -253,6 +253,4 @@ def main(argv: Sequence[str] | None = None) -> int:
         TransferError,
     ) as error:
         return _refuse(error)
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
     return status

@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 ROOT = Path(__file__).parent.parent
+BIN = Path(sys.executable).parent
 
 LOAD = """
 import sys
@@ -109,3 +110,32 @@ def resident_kib(pid: int, kind: str = "VmRSS") -> int:
 def own_kib(pid: int) -> int:
     """Without the pages of files: how many of a library's are mapped is the system's mood."""
     return resident_kib(pid, "RssAnon")
+
+
+INTERRUPT = """
+import os, signal, sys
+
+class Finder:
+    def find_spec(self, name, *_):
+        if name == "esinfer.config":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Finder())
+"""
+
+
+@pytest.mark.parametrize("program", [[BIN / "esinfer"], [sys.executable, "-m", "esinfer"]])
+async def test_an_interrupt_while_it_loads_ends_it_without_a_trace(
+    tmp_path: Path, program: list[str | Path]
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(INTERRUPT, encoding="utf-8")
+    child = await asyncio.create_subprocess_exec(
+        *program,
+        "--version",
+        env={"PYTHONPATH": str(tmp_path)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    async with asyncio.timeout(30):
+        said, _ = await child.communicate()
+    assert (child.returncode, said) == (130, b"")
