@@ -3,6 +3,7 @@
 #   docker build -t esinfer .
 #   docker run --rm -p 9200:9200 esinfer             the server for tests
 #   docker run --rm -p 9200:9200 -v esinfer:/var/lib/esinfer esinfer serve
+#   docker run --rm -p 8080:8080 esinfer twin
 
 FROM python:3.13-slim AS build
 WORKDIR /src
@@ -25,7 +26,6 @@ COPY --from=build /opt/esinfer /opt/esinfer
 ENV PATH=/opt/esinfer/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     ESINFER_SERVER__HOST=0.0.0.0 \
-    ESINFER_SERVER__PORT=9200 \
     ESINFER_STORE__PATH=/var/lib/esinfer/endpoints.db \
     ESINFER_LOGGING__FORMAT=json
 USER 1000:0
@@ -33,6 +33,6 @@ WORKDIR /var/lib/esinfer
 EXPOSE 9200
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --start-interval=1s \
-    CMD ["python", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ['ESINFER_SERVER__PORT'] + '/_esinfer/ready', timeout=4)"]
+    CMD ["python", "-m", "esinfer.container_health"]
 ENTRYPOINT ["esinfer"]
 CMD ["mock"]

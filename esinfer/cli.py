@@ -96,6 +96,12 @@ def _add_command(
     return command
 
 
+def read_config(argv: Sequence[str], environ: Mapping[str, str]) -> tuple[str, Config]:
+    """The server that a command line starts, and how; the arguments are known to be good."""
+    args = _parser().parse_args(argv)
+    return args.command, _config(args, environ)
+
+
 def _config(args: argparse.Namespace, environ: Mapping[str, str]) -> Config:
     options = {
         "server.host": args.host,

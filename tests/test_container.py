@@ -9,6 +9,7 @@ import re
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -17,7 +18,10 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+import trustme
 
+from esinfer.cli import read_config
+from esinfer.container_health import find_server, host_to_ask
 from esinfer.remote import basic
 
 ROOT = Path(__file__).parent.parent
@@ -162,31 +166,109 @@ async def test_testcontainers_see_it_start(tmp_path: Path, module: str) -> None:
         assert await child.wait() == 0
 
 
-async def test_the_health_check_knows_when_to_ask(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A PEM file of a server's certificate and key."""
+    path = tmp_path_factory.mktemp("pem") / "server.pem"
+    trustme.CA().issue_cert("example.com").private_key_and_cert_chain_pem.write_to_path(path)
+    return path
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        port: int = bound.getsockname()[1]
+        return port
+
+
+async def check_health(pid: int, environ: dict[str, str]) -> tuple[int | None, str]:
+    """What the image's health check says, which in a container looks at all processes."""
     (argument,) = final_stage()["HEALTHCHECK"]
     _, *check = json.loads(argument[argument.index("[") :])
+    child = await asyncio.create_subprocess_exec(
+        *(sys.executable, *check, str(pid)),
+        env=environment() | environ,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, said = await child.communicate()
+    return child.returncode, said.decode()
 
-    async def healthy(port: str) -> bool:
-        child = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *check,
-            env={"ESINFER_SERVER__PORT": port},
-            stderr=asyncio.subprocess.DEVNULL,
-        )
-        return await child.wait() == 0
 
-    async with container(tmp_path, {}, "serve") as child:
-        _, url = await address_of(child)
-        port = url.rpartition(":")[2]
-        assert await healthy(port)
+HEALTHY = (0, "")
+STOPPING = (1, "the server is not ready: it answers with status 503\n")
+GONE = (1, "the server is not ready: there is none\n")
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="no /proc here")
+@pytest.mark.parametrize(
+    "command",
+    [
+        "mock --port {port}",
+        "serve --set server.port={port}",
+        "serve --port={port} --workers 2",
+        "twin --port {port} --profile toolkit",
+        "twin --port {port} --set twin.api_key=secret",
+        "mock --port {port} --set server.certificate={pem}",
+        "twin --port {port} --set server.certificate={pem}",
+        "mock --port {port} --set server.certificate={pem} --set server.client_ca={pem}",
+    ],
+)
+async def test_the_health_check_knows_what_was_started(
+    tmp_path: Path, certificate: Path, command: str
+) -> None:
+    environ = {
+        "ESINFER_SERVER__HOST": "127.0.0.1",
+        "ESINFER_STORE__PATH": str(tmp_path / "endpoints.db"),
+    }
+    arguments = command.format(port=free_port(), pem=certificate).split()
+    async with container(tmp_path, environ, *arguments) as child:
+        assert await address_of(child)
+        assert await check_health(child.pid, environ) == HEALTHY
         child.send_signal(signal.SIGTERM)
         assert await child.wait() == 0
-    assert not await healthy(port)
-    assert (tmp_path / "endpoints.db").exists()
+    assert await check_health(child.pid, environ) == GONE
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="no /proc here")
+async def test_a_server_that_is_stopping_is_not_healthy(tmp_path: Path) -> None:
+    environ = {"ESINFER_SERVER__HOST": "127.0.0.1", "ESINFER_SERVER__SHUTDOWN_DELAY": "20s"}
+    async with container(tmp_path, environ, "mock", f"--port={free_port()}") as child:
+        assert await address_of(child)
+        assert await check_health(child.pid, environ) == HEALTHY
+        child.send_signal(signal.SIGTERM)
+        while (health := await check_health(child.pid, environ)) == HEALTHY:
+            pass
+        assert health == STOPPING
+
+
+@pytest.mark.parametrize(
+    ("commands", "found"),
+    [
+        ([["python", "/opt/esinfer/bin/esinfer", "mock", "--port", "1"]], ["mock", "--port", "1"]),
+        ([["docker-init", "--", "esinfer", "serve"]], ["serve"]),
+        ([["python", "-m", "esinfer", "twin"]], ["twin"]),
+        ([["sh", "-c", "esinfer mock"], ["python", "/bin/esinfer", "mock"]], ["mock"]),
+        ([["python", "/bin/esinfer", "serve"], ["python", "/bin/esinfer", "twin"]], ["serve"]),
+        ([["python", "/bin/esinfer", "endpoints", "list"]], None),
+        ([["python", "-m", "esinfer.container_health"], [], ["esinfer"]], None),
+    ],
+)
+def test_the_command_that_started_the_server_is_found(
+    commands: list[list[str]], found: list[str] | None
+) -> None:
+    assert find_server(commands) == found
+
+
+@pytest.mark.parametrize(
+    ("bound", "asked"), [("0.0.0.0", "127.0.0.1"), ("::", "::1"), ("10.0.0.1", "10.0.0.1")]
+)
+def test_a_server_on_all_addresses_is_asked_on_loopback(bound: str, asked: str) -> None:
+    assert host_to_ask(bound) == asked
 
 
 def test_the_image_listens_where_it_says() -> None:
     own = environment()
+    ports = {command: read_config([command], own)[1].server.port for command in ("mock", "serve")}
     assert own["ESINFER_SERVER__HOST"] == "0.0.0.0"
-    assert [own["ESINFER_SERVER__PORT"]] == final_stage()["EXPOSE"]
+    assert [*map(str, {*ports.values()})] == final_stage()["EXPOSE"]
+    assert read_config(["twin"], own)[1].server.port == 8080, "as README and --help say"
     assert own["ESINFER_LOGGING__FORMAT"] == "json", "the started line of text is another"

@@ -67,7 +67,7 @@ LAYERS = (
         "testing",
     ),
     ("cli", "pytest_plugin"),
-    ("__main__",),
+    ("__main__", "container_health"),
 )
 """From the bottom up; a module imports from the layers below its own, or from its own package."""
 
