@@ -32,6 +32,8 @@ JAVA_WAITS_FOR = r'(?s).*("message":\s?"started[\s?|"].*|] started\n$)'
 GO_WAITS_FOR = r'.*("message":\s?"started(\s|")?.*|]\sstarted\n)'
 
 SINGLE_NODE = {"discovery.type": "single-node", "ELASTIC_PASSWORD": "changeme"}
+DOTNET = ("xpack.security.enabled", "xpack.security.http.ssl.enabled", "stack.templates.enabled")
+"""What README tells users of .NET to switch off."""
 MODULES = {
     "java": SINGLE_NODE | {"xpack.security.enabled": "false"},
     "go": SINGLE_NODE
@@ -46,7 +48,8 @@ MODULES = {
         "xpack.security.enabled": "false",
     },
     "dotnet": SINGLE_NODE
-    | {"ingest.geoip.downloader.enabled": "false", "xpack.security.enabled": "false"},
+    | {"ingest.geoip.downloader.enabled": "false"}
+    | dict.fromkeys(DOTNET, "false"),
     "spring": SINGLE_NODE | {"ES_JAVA_OPTS": "-Xms512m -Xmx512m", "cluster.name": "docker-cluster"},
 }
 """What Testcontainers' modules for Elasticsearch set, with what their users are told to set."""
@@ -196,6 +199,32 @@ async def check_health(pid: int, environ: dict[str, str]) -> tuple[int | None, s
 HEALTHY = (0, "")
 STOPPING = (1, "the server is not ready: it answers with status 503\n")
 GONE = (1, "the server is not ready: there is none\n")
+
+
+def dotnet_waits_for(environ: dict[str, str]) -> list[str]:
+    """What the module asks until it gets 200, of an image tagged ``latest`` or 9.5 and later.
+
+    Source: ElasticsearchBuilder.cs, ElasticsearchConfiguration.cs of testcontainers-dotnet, whose
+    older releases ask for no templates.
+    """
+
+    def is_off(name: str) -> bool:
+        return environ.get(name, "").lower() == "false"
+
+    is_plain = is_off("xpack.security.enabled") and is_off("xpack.security.http.ssl.enabled")
+    kinds = () if is_off("stack.templates.enabled") else ("logs", "metrics", "traces")
+    templates = [f"/_index_template/{kind}-otel@template" for kind in kinds]
+    scheme = "http" if is_plain else "https"
+    return [f"{scheme}://{path}" for path in ("/_cluster/health", *templates)]
+
+
+def test_the_module_for_dotnet_needs_all_that_readme_names() -> None:
+    assert dotnet_waits_for(MODULES["dotnet"]) == ["http:///_cluster/health"]
+    for name in DOTNET:
+        others = {key: value for key, value in MODULES["dotnet"].items() if key != name}
+        assert dotnet_waits_for(others) != ["http:///_cluster/health"]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [name for name in DOTNET if f'.WithEnvironment("{name}", "false")' not in readme] == []
 
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="no /proc here")
