@@ -23,6 +23,7 @@ from esinfer.api.responses import EVENT_FORM, EventForm
 from esinfer.api.streaming import protocol_of, send_events
 from esinfer.app import make_app, make_twin
 from esinfer.config import load
+from esinfer.readiness import READINESS
 from tests.api.sockets import settle, split
 from tests.api.streams import (
     CONVERSATION,
@@ -1060,6 +1061,7 @@ async def handled(handler: Callable[[web.Request], Any]) -> AsyncIterator[Client
     made = make_app(load(None, {}, []))
     app[EVENT_FORM] = EventForm()
     app[REGISTRY] = made[REGISTRY]
+    app[READINESS] = made[READINESS]
     app.cleanup_ctx.extend(made.cleanup_ctx)
     app.router.add_post("/{path:.*}", handler)
     async with run_app(app) as url, aiohttp.ClientSession() as session:
