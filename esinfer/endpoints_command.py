@@ -87,7 +87,7 @@ def run(args: argparse.Namespace, store: StoreSettings | None) -> int:
     if args.action == "list":
         _print(_table(endpoints))
         return 0
-    exported = [each if store else each.with_key(PLACEHOLDER) for each in endpoints]
+    exported = [each if store else each.with_placeholder() for each in endpoints]
     text = transfer.to_json(exported) if args.format == "json" else transfer.to_curl(exported)
     if args.output is None:
         _print(text)

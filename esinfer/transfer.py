@@ -22,6 +22,13 @@ _ONLY_TOLD = {
     for service in ("hugging_face", "hugging_face_elser")
 }
 """Settings that a GET shows and a PUT refuses, by service and task type."""
+_WITHOUT_KEY = frozenset(
+    {
+        *("elasticsearch", "elser", "elastic"),
+        *("amazonbedrock", "amazon_sagemaker", "sagemaker", "googlevertexai"),
+    }
+)
+"""Services of Elasticsearch that need no ``api_key``: within it, or with credentials of others."""
 
 
 class TransferError(Exception):
@@ -48,12 +55,16 @@ class Portable:
         settings = {**self.body["service_settings"], "api_key": api_key}
         return replace(self, body={**self.body, "service_settings": settings})
 
+    def with_placeholder(self) -> Portable:
+        """As an export has it that does not know the key, if there is one."""
+        return self if self.body["service"] in _WITHOUT_KEY else self.with_key(PLACEHOLDER)
+
     def to_json(self) -> dict[str, Any]:
         return {"inference_id": self.inference_id, "task_type": self.task_type, **self.body}
 
 
 def from_wire(endpoint: object) -> Portable:
-    """An endpoint as a GET or an export has it; a service over HTTP without key gets none."""
+    """An endpoint as a GET or an export has it."""
     if not isinstance(endpoint, dict):
         raise TransferError("an endpoint must be an object")
     name = endpoint.get("inference_id")
@@ -61,6 +72,8 @@ def from_wire(endpoint: object) -> Portable:
         if not isinstance(endpoint.get(key), str) or not endpoint[key]:
             where = f"endpoint [{name}]" if isinstance(name, str) else "an endpoint"
             raise TransferError(f"{where} has no {key}")
+        if not _is_text(endpoint[key]):
+            raise TransferError(f"{key} of an endpoint has half a character in it")
     body = {part: endpoint[part] for part in _PARTS if part in endpoint}
     settings = body.setdefault("service_settings", {})
     if not isinstance(settings, dict):
@@ -76,9 +89,12 @@ def read(text: str, name: str) -> list[Portable]:
     """The endpoints of an export in JSON, which ``name`` is the file of."""
     try:
         document = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
-        where = f": line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
-        raise TransferError(f"{name} is not JSON{where}") from error
+    except json.JSONDecodeError as error:
+        raise TransferError(f"{name} is not JSON: line {error.lineno}") from error
+    except RecursionError as error:
+        raise TransferError(f"{name} is not JSON") from error
+    except ValueError as error:  # of int()
+        raise TransferError(f"{name} is not JSON: a number has too many digits") from error
     endpoints = document.get("endpoints") if isinstance(document, dict) else None
     if not isinstance(endpoints, list):
         raise TransferError(f'{name} is no export: it must be an object with a list "endpoints"')
@@ -86,8 +102,21 @@ def read(text: str, name: str) -> list[Portable]:
 
 
 def to_json(endpoints: Iterable[Portable]) -> str:
-    document = {"endpoints": [endpoint.to_json() for endpoint in endpoints]}
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return _dump({"endpoints": [endpoint.to_json() for endpoint in endpoints]}) + "\n"
+
+
+def _dump(document: Mapping[str, Any]) -> str:
+    """JSON for people; half a character of a surrogate pair, which no file can hold, is escaped."""
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    return text if _is_text(text) else json.dumps(document, indent=2)
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 _SCRIPT = """\
@@ -96,7 +125,11 @@ _SCRIPT = """\
 set -eu
 : "${ELASTICSEARCH_URL:=http://localhost:9200}"
 """
-_KEY = f': "${{{VARIABLE}:?is the key of the upstreams, which the export does not have}}"\n'
+_KEY = f"""\
+: "${{{VARIABLE}:?is the key of the upstreams, which the export does not have}}"
+api_key=$(printf %s "${VARIABLE}" | sed 's/[\\\\"]/\\\\&/g')
+"""
+"""Insists on the key; as a JSON string has it, with quotes and backslashes escaped."""
 
 
 def to_curl(endpoints: Iterable[Portable]) -> str:
@@ -108,12 +141,12 @@ def to_curl(endpoints: Iterable[Portable]) -> str:
 
 def _curl(endpoint: Portable) -> str:
     """A here-document in which the shell reads nothing but the variable of the key."""
-    body = json.dumps(endpoint.body, indent=2, ensure_ascii=False)
+    body = _dump(endpoint.body)
     for special in "\\$`":
         body = body.replace(special, f"\\{special}")
     if not endpoint.has_key:
-        body = body.replace(f'"api_key": "{PLACEHOLDER}"', f'"api_key": "${VARIABLE}"', 1)
+        body = body.replace(f'"api_key": "{PLACEHOLDER}"', '"api_key": "$api_key"', 1)
     return (
-        f'\ncurl -fsS ${{CURL_OPTIONS:-}} -X PUT "$ELASTICSEARCH_URL{endpoint.path}" \\\n'
+        f'\ncurl -sS --fail-with-body ${{CURL_OPTIONS:-}} -X PUT "$ELASTICSEARCH_URL{endpoint.path}" \\\n'
         f"  -H 'Content-Type: application/json' --data-binary @- <<JSON\n{body}\nJSON\necho\n"
     )

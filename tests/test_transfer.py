@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from esinfer import transfer
-from esinfer.transfer import PLACEHOLDER, Portable, TransferError
+from esinfer.transfer import Portable, TransferError
 
 BODY = {
     "service": "hugging_face",
@@ -50,6 +50,15 @@ def run_script(script: str, **environ: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_a_service_without_key_gets_no_placeholder() -> None:
+    local, remote = (
+        transfer.from_wire({"inference_id": "a", "task_type": "rerank", "service": service})
+        for service in ("elasticsearch", "cohere")
+    )
+    assert local.with_placeholder() == local
+    assert remote.with_placeholder().body["service_settings"] == {"api_key": "<api_key>"}
+
+
 def sent(output: str) -> object:
     return json.loads(output[output.index("{\n") :])
 
@@ -59,18 +68,35 @@ def test_the_script_sends_what_the_endpoint_is_whatever_a_shell_would_read_in_it
     assert (ran.returncode, ran.stderr) == (0, "")
     assert sent(ran.stdout) == BODY
     arguments = ran.stdout.splitlines()
-    assert arguments[1:3] == ["-u", "a:b"]
+    assert arguments[2:4] == ["-u", "a:b"]
     assert "http://localhost:9200/_inference/rerank/a%2F%C3%BC" in arguments
 
 
 def test_the_script_asks_for_a_key_that_the_export_has_not() -> None:
-    script = transfer.to_curl([ENDPOINT.with_key(PLACEHOLDER)])
-    ran = run_script(script, UPSTREAM_API_KEY="key", ELASTICSEARCH_URL="http://e")
-    assert sent(ran.stdout) == ENDPOINT.with_key("key").body
+    script = transfer.to_curl([ENDPOINT.with_placeholder()])
+    key = 'k"e\\y$(x)`&/'
+    ran = run_script(script, UPSTREAM_API_KEY=key, ELASTICSEARCH_URL="http://e")
+    assert sent(ran.stdout) == ENDPOINT.with_key(key).body
     ran = run_script(script)
     assert ran.returncode != 0
     assert "UPSTREAM_API_KEY" in ran.stderr
     assert ran.stdout == ""
+
+
+def test_the_script_shows_why_an_endpoint_was_refused() -> None:
+    arguments = run_script(transfer.to_curl([ENDPOINT])).stdout.splitlines()
+    assert arguments[:2] == ["-sS", "--fail-with-body"]
+
+
+def test_half_a_character_in_a_setting_is_exported_all_the_same() -> None:
+    settings = {"url": "u", "model_id": "\ud800"}
+    half = Portable(
+        inference_id="a", task_type="t", body={"service": "s", "service_settings": settings}
+    )
+    text = transfer.to_json([half])
+    assert text.isascii()
+    assert transfer.read(text, "f") == [half]
+    assert sent(run_script(transfer.to_curl([half])).stdout) == half.body
 
 
 @pytest.mark.parametrize(
@@ -78,10 +104,15 @@ def test_the_script_asks_for_a_key_that_the_export_has_not() -> None:
     [
         ("{", "f is not JSON: line 1"),
         ("[" * 100_000, "f is not JSON"),
+        ("1" * 5000, "f is not JSON: a number has too many digits"),
         ("[]", 'f is no export: it must be an object with a list "endpoints"'),
         ('{"endpoints": [1]}', "an endpoint must be an object"),
         ('{"endpoints": [{"service": "s"}]}', "an endpoint has no inference_id"),
         ('{"endpoints": [{"inference_id": "a"}]}', "endpoint [a] has no task_type"),
+        (
+            '{"endpoints": [{"inference_id": "\\ud800"}]}',
+            "inference_id of an endpoint has half a character in it",
+        ),
         (
             json.dumps(
                 {
