@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from esinfer import transfer
+from esinfer import remote_options, transfer
 from esinfer.transfer import PLACEHOLDER, VARIABLE, Portable, TransferError, from_wire
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ examples:
   esinfer endpoints export --format curl > endpoints.sh
   esinfer endpoints export --secrets --set store.path=endpoints.db -o backup.json
   esinfer endpoints import endpoints.json --url https://es.example.com --api-key …"""
-API_KEY_VARIABLE = "ELASTIC_API_KEY"
 _ALREADY_THERE = "resource_already_exists_exception"
 
 
@@ -64,25 +63,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     for action in (listing, exporting, importing):
         action.set_defaults(parser=action)
-        _add_connection(action)
-
-
-def _add_connection(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--url", default="http://localhost:9200", help="(default: %(default)s)")
-    parser.add_argument(
-        "--user", metavar="NAME[:PASSWORD]", help="asks for the password if need be"
-    )
-    parser.add_argument("--api-key", help=f"(default: environment variable {API_KEY_VARIABLE})")
-    parser.add_argument("--ca", type=Path, metavar="FILE", help="certificates to trust, PEM")
-    parser.add_argument(
-        "--timeout", type=float, default=60.0, metavar="SECONDS", help="of a request"
-    )
+        remote_options.add_options(action)
 
 
 def run(args: argparse.Namespace, store: StoreSettings | None) -> int:
     """Do it; the exit status. ``store`` is for an export with keys. Raises TransferError."""
     if args.action == "import":
         return _import(args)
+    if args.action == "export":
+        _check_source(args)
     endpoints = _from_server(args) if store is None else _from_store(store)
     if args.action == "list":
         _print(_table(endpoints))
@@ -96,26 +85,19 @@ def run(args: argparse.Namespace, store: StoreSettings | None) -> int:
     return 0
 
 
-def _remote(args: argparse.Namespace) -> Remote:
-    from esinfer.remote import Remote, basic  # noqa: PLC0415 -- loads ssl
-
-    api_key = args.api_key or os.environ.get(API_KEY_VARIABLE)
-    authorization = f"ApiKey {api_key}" if api_key else None
-    if args.user:
-        user, colon, password = args.user.partition(":")
-        authorization = basic(user, password if colon else _ask_password(user))
-    return Remote(args.url, authorization=authorization, certificates=args.ca, timeout=args.timeout)
+def _check_source(args: argparse.Namespace) -> None:
+    """An export is made of a server or of a store, and none of the options is in vain."""
+    if args.secrets and remote_options.any_given(args):
+        args.parser.error(
+            "--secrets reads the store, so leave out --url, --user, --api-key, --ca and --timeout"
+        )
+    if not args.secrets and (args.conf or args.set):
+        args.parser.error("--conf and --set want --secrets")
 
 
 def _from_server(args: argparse.Namespace) -> list[Portable]:
-    with closing(_remote(args)) as remote:
+    with closing(remote_options.remote(args)) as remote:
         return remote.list()
-
-
-def _ask_password(user: str) -> str:
-    from getpass import getpass  # noqa: PLC0415 -- hardly ever
-
-    return getpass(f"Password of {user}: ")
 
 
 def _from_store(settings: StoreSettings) -> list[Portable]:
@@ -151,7 +133,7 @@ def _table(endpoints: Sequence[Portable]) -> str:
 def _import(args: argparse.Namespace) -> int:
     endpoints = _ready(_read(args.file))
     failures = 0
-    with closing(_remote(args)) as remote:
+    with closing(remote_options.remote(args)) as remote:
         for endpoint in _progress(endpoints, sys.stderr):
             problem = _create(remote, endpoint, args.existing)
             if problem is not None:
@@ -213,7 +195,7 @@ def _read(file: str) -> list[Portable]:
     name = "standard input" if file == "-" else file
     try:
         data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-        return transfer.read(data.decode("utf-8"), name)
+        return transfer.read(data.decode("utf-8-sig"), name)
     except UnicodeDecodeError as error:
         raise TransferError(f"{name} is not UTF-8 text: see byte {error.start}") from error
     except OSError as error:

@@ -10,9 +10,11 @@ import base64
 import http.client
 import json
 import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import SplitResult, quote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from esinfer.transfer import Portable, TransferError, from_wire
 
@@ -33,20 +35,60 @@ def basic(user: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where a server is, and who asks it if the url says that; ``prefix`` is the quoted path."""
+
+    scheme: str
+    host: str
+    port: int | None
+    prefix: str
+    shown: str
+    user: str | None
+    password: str | None = field(repr=False)
+
+    @classmethod
+    def parse(cls, url: str) -> Address:
+        """Raises TransferError, also for hosts and paths that no request could name."""
+        try:
+            return cls._read(urlsplit(url))
+        except ValueError:  # from None: it might quote the password
+            problem = "--url must be an address such as http://localhost:9200"
+            raise TransferError(problem) from None
+
+    @classmethod
+    def _read(cls, parts: SplitResult) -> Address:
+        host = parts.hostname or ""
+        host.encode("idna")
+        nameable = host != "" and host.isprintable() and " " not in host
+        if not nameable or parts.scheme not in {"http", "https"} or parts.port == 0:
+            raise ValueError
+        if parts.query or parts.fragment:
+            raise ValueError
+        return cls(
+            scheme=parts.scheme,
+            host=host,
+            port=parts.port,
+            prefix=quote(parts.path.rstrip("/"), safe="/%:@!$&'()*+,;=~"),
+            shown=f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}",
+            user=None if parts.username is None else unquote(parts.username),
+            password=None if parts.password is None else unquote(parts.password),
+        )
+
+
 class Remote:
-    """Endpoints behind a url. Raises TransferError, and Refused where the server said no."""
+    """Endpoints behind an address. Raises TransferError, and Refused where the server said no."""
 
     def __init__(
         self,
-        url: str,
+        address: Address,
         *,
         authorization: str | None,
         certificates: Path | None,
         timeout: float,
     ) -> None:
-        address = _address(url)
-        self._shown = f"{address.scheme}://{address.netloc.rpartition('@')[2]}"
-        self._prefix = address.path.rstrip("/")
+        self._shown = address.shown
+        self._prefix = address.prefix
         self._headers = dict(_HTTP_TYPES)
         if authorization is not None:
             self._headers["Authorization"] = authorization
@@ -54,24 +96,27 @@ class Remote:
 
     @staticmethod
     def _connect(
-        address: SplitResult, certificates: Path | None, timeout: float
+        address: Address, certificates: Path | None, timeout: float
     ) -> http.client.HTTPConnection:
-        host = address.hostname or ""
         if address.scheme == "http":
-            return http.client.HTTPConnection(host, address.port, timeout=timeout)
+            return http.client.HTTPConnection(address.host, address.port, timeout=timeout)
         try:
             context = ssl.create_default_context(cafile=certificates)
         except OSError as error:
             raise TransferError(f"--ca: cannot read {certificates}: {error.strerror}") from error
-        return http.client.HTTPSConnection(host, address.port, timeout=timeout, context=context)
+        return http.client.HTTPSConnection(
+            address.host, address.port, timeout=timeout, context=context
+        )
 
     def close(self) -> None:
         self._connection.close()
 
     def list(self) -> list[Portable]:
         """All endpoints that a PUT could have made: Elasticsearch's own begin with a dot."""
-        answer = self._ask("GET", "/_inference/_all")
-        endpoints = [from_wire(each) for each in answer.get("endpoints", [])]
+        listed = self._ask("GET", "/_inference/_all").get("endpoints")
+        if not isinstance(listed, list):
+            raise self._strange(200)
+        endpoints = [from_wire(each) for each in listed]
         return [each for each in endpoints if not each.inference_id.startswith(".")]
 
     def put(self, endpoint: Portable) -> None:
@@ -95,25 +140,23 @@ class Remote:
     def _answer(self, status: int, content: bytes) -> dict[str, Any]:
         try:
             answer = json.loads(content)
-        except ValueError:
+        except (ValueError, RecursionError):
             answer = None
         if status == 200 and isinstance(answer, dict):
             return answer
         error = answer.get("error") if isinstance(answer, dict) else None
         if isinstance(error, dict):
-            raise Refused(status, str(error.get("type")), str(error.get("reason")))
+            raise Refused(status, str(error.get("type")), _reason(error))
         if isinstance(error, str):
             raise Refused(status, "", error)
-        raise TransferError(f"{self._shown} answers {status}, but not as Elasticsearch does")
+        raise self._strange(status)
+
+    def _strange(self, status: int) -> TransferError:
+        return TransferError(f"{self._shown} answers {status}, but not as Elasticsearch does")
 
 
-def _address(url: str) -> SplitResult:
-    try:
-        address = urlsplit(url)
-        known = address.scheme in ("http", "https") and bool(address.hostname)
-        known = known and (address.port is None or address.port > 0)
-    except ValueError:
-        known = False
-    if not known:
-        raise TransferError("--url must be an address such as http://localhost:9200")
-    return address
+def _reason(error: Mapping[str, Any]) -> str:
+    """What an error says, and then what is said to have caused it."""
+    reason = str(error.get("reason"))
+    cause = error.get("caused_by")
+    return f"{reason.rstrip('.')}: {_reason(cause)}" if isinstance(cause, dict) else reason

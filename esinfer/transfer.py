@@ -147,6 +147,7 @@ def _curl(endpoint: Portable) -> str:
     if not endpoint.has_key:
         body = body.replace(f'"api_key": "{PLACEHOLDER}"', '"api_key": "$api_key"', 1)
     return (
-        f'\ncurl -sS --fail-with-body ${{CURL_OPTIONS:-}} -X PUT "$ELASTICSEARCH_URL{endpoint.path}" \\\n'
-        f"  -H 'Content-Type: application/json' --data-binary @- <<JSON\n{body}\nJSON\necho\n"
+        "\ncurl -sS --fail-with-body ${CURL_OPTIONS:-} -H 'Content-Type: application/json' \\\n"
+        f'  -X PUT "$ELASTICSEARCH_URL{endpoint.path}" --data-binary @- <<JSON\n'
+        f"{body}\nJSON\necho\n"
     )

@@ -15,7 +15,7 @@ from aiohttp import web
 from esinfer.cli import main
 from esinfer.endpoints_command import _progress
 from esinfer.transfer import Portable
-from tests.conftest import PROBES, Client, StartServer, run_app
+from tests.conftest import PROBES, Answer, Client, StartServer, Upstream, run_app
 
 SECRET = "hf_do_not_show_me"
 Run = Callable[..., "asyncio.Future[tuple[int, str, str]]"]
@@ -133,6 +133,35 @@ async def test_one_that_is_refused_does_not_keep_the_others_out(
     ]
 
 
+async def test_what_is_behind_a_refusal_is_told(
+    client: Client, upstream: Upstream, run: Run, tmp_path: Path
+) -> None:
+    upstream.answers(Answer.json({"error": "no such token"}, 401))
+    settings = {"url": upstream.url, "api_key": SECRET}
+    endpoint = {"inference_id": "a", "task_type": "rerank", "service": "hugging_face"}
+    file = tmp_path / "endpoints.json"
+    file.write_text(json.dumps({"endpoints": [endpoint | {"service_settings": settings}]}))
+    status, _, err = await run("import", str(file), "--url", client.url)
+    assert (status, err.splitlines()) == (
+        1,
+        [
+            "esinfer: endpoint [a]: Could not complete inference endpoint creation as validation"
+            " call to service threw an exception: Received an authentication error status code for"
+            " request from inference entity id [a] status [401]. Error message: [no such token]",
+            "esinfer: 0 of 1 endpoints imported",
+        ],
+    )
+
+
+async def test_an_export_may_begin_with_a_byte_order_mark(
+    mock: Client, run: Run, tmp_path: Path
+) -> None:
+    file = tmp_path / "endpoints.json"
+    file.write_bytes(b'\xef\xbb\xbf{"endpoints": []}')
+    ran = await run("import", str(file), "--url", mock.url)
+    assert ran == (0, "", "esinfer: 0 of 0 endpoints imported\n")
+
+
 @pytest.fixture
 async def guarded() -> AsyncIterator[tuple[str, list[str | None]]]:
     """Something that asks who is there, and keeps what it was told."""
@@ -150,14 +179,25 @@ async def guarded() -> AsyncIterator[tuple[str, list[str | None]]]:
 
     app = web.Application()
     app.router.add_get("/prefix/_inference/_all", answer)
+    app.router.add_get("/a ä/_inference/_all", answer)
     app.router.add_put("/prefix/_inference/rerank/a", answer)
     app.router.add_get("/html/_inference/_all", hello)
+    app.router.add_get("/deep/_inference/_all", deep)
+    app.router.add_get("/list/_inference/_all", listed)
     async with run_app(app, ours=False) as url:
         yield f"{url}/prefix", told
 
 
 async def hello(_: web.Request) -> web.Response:
     return web.Response(text="<html>")
+
+
+async def deep(_: web.Request) -> web.Response:
+    return web.Response(text="[" * 100_000)
+
+
+async def listed(_: web.Request) -> web.Response:
+    return web.json_response({"endpoints": 1})
 
 
 async def test_credentials_are_sent(
@@ -172,11 +212,15 @@ async def test_credentials_are_sent(
     ran.append(await run("export", "--url", url))
     monkeypatch.setattr("getpass.getpass", lambda prompt: f"{prompt}?")
     ran.append(await run("export", "--url", url, "--user", "me"))
-    assert ran == [(0, '{\n  "endpoints": []\n}\n', "")] * 4, "Elasticsearch's own are left out"
+    ran.append(await run("export", "--url", url.replace("//", "//elastic:pass%3aword@")))
+    ran.append(await run("export", "--url", url.replace("//", "//me@").replace("prefix", "a ä")))
+    assert ran == [(0, '{\n  "endpoints": []\n}\n', "")] * 6, "Elasticsearch's own are left out"
     assert told == [
         "Basic ZWxhc3RpYzpwYXNzOndvcmQ=",
         "ApiKey abc",
         "ApiKey from environment",
+        "Basic bWU6UGFzc3dvcmQgb2YgbWU6ID8=",
+        "Basic ZWxhc3RpYzpwYXNzOndvcmQ=",
         "Basic bWU6UGFzc3dvcmQgb2YgbWU6ID8=",
     ]
 
@@ -188,8 +232,8 @@ async def test_what_cannot_be_done_is_one_line(
     file = tmp_path / "endpoints.json"
     endpoint = {"inference_id": "a", "task_type": "rerank", "service": "s"}
     file.write_text(json.dumps({"endpoints": [endpoint]}), encoding="utf-8")
-    html = url.replace("/prefix", "/html")
     shown = url.removesuffix("/prefix")
+    html, deep, listed = (f"{shown}/{path}" for path in ("html", "deep", "list"))
     cases = {
         (
             "list",
@@ -200,6 +244,8 @@ async def test_what_cannot_be_done_is_one_line(
         ("list", "--url", "http://a:x"): "--url must be an address such as http://localhost:9200",
         ("list", "--url", url): "missing credentials",
         ("list", "--url", html): f"{shown} answers 200, but not as Elasticsearch does",
+        ("list", "--url", deep): f"{shown} answers 200, but not as Elasticsearch does",
+        ("list", "--url", listed): f"{shown} answers 200, but not as Elasticsearch does",
         ("list", "--url", "https://a", "--ca", "/no"): "--ca: cannot read /no: No such file or"
         " directory",
         ("import", str(file), "--url", url): "missing credentials",

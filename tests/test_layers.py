@@ -36,7 +36,7 @@ LAYERS = (
     ),
     ("clock",),
     ("json_decoder", "remote"),
-    ("json_reader", "setting"),
+    ("json_reader", "setting", "remote_options"),
     ("server_sections", "mock_sections"),
     ("config", "seed_file", "server_options"),
     ("object_parser", "map_fields"),
