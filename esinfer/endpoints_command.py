@@ -8,13 +8,13 @@ import sys
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from esinfer import remote_options, transfer
+from esinfer.progress import Progress
 from esinfer.transfer import PLACEHOLDER, VARIABLE, Portable, TransferError, from_wire
 
 if TYPE_CHECKING:
-    from esinfer.remote import Remote
     from esinfer.stores.opening import StoreSettings
 
 DESCRIPTION = """\
@@ -36,7 +36,6 @@ examples:
   esinfer endpoints export --format curl > endpoints.sh
   esinfer endpoints export --secrets --set store.path=endpoints.db -o backup.json
   esinfer endpoints import endpoints.json --url https://es.example.com --api-key …"""
-_ALREADY_THERE = "resource_already_exists_exception"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -59,7 +58,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--existing",
         choices=("fail", "skip", "replace"),
         default="fail",
-        help="what becomes of those that are there; replace deletes them first (default: fail)",
+        help="what becomes of those that are there; replace changes them, or where that cannot"
+        " be deletes and creates them (default: fail)",
     )
     for action in (listing, exporting, importing):
         action.set_defaults(parser=action)
@@ -131,16 +131,11 @@ def _table(endpoints: Sequence[Portable]) -> str:
 
 
 def _import(args: argparse.Namespace) -> int:
+    from esinfer.endpoints_import import Import  # noqa: PLC0415 -- loads ssl
+
     endpoints = _ready(_read(args.file))
-    failures = 0
     with closing(remote_options.remote(args)) as remote:
-        for endpoint in _progress(endpoints, sys.stderr):
-            problem = _create(remote, endpoint, args.existing)
-            if problem is not None:
-                failures += 1
-                _say(f"endpoint [{endpoint.inference_id}]: {problem}")
-    _say(f"{len(endpoints) - failures} of {len(endpoints)} endpoints imported")
-    return 1 if failures else 0
+        return Import(remote, args.existing, Progress(sys.stderr, len(endpoints))).run(endpoints)
 
 
 def _ready(endpoints: Iterable[Portable]) -> list[Portable]:
@@ -154,41 +149,6 @@ def _ready(endpoints: Iterable[Portable]) -> list[Portable]:
                 f" write it there, or set {VARIABLE}"
             )
     return ready
-
-
-def _create(remote: Remote, endpoint: Portable, existing: str) -> str | None:
-    """What kept one endpoint from being created, if anything did."""
-    from esinfer.remote import Refused  # noqa: PLC0415
-
-    try:
-        try:
-            remote.put(endpoint)
-        except Refused as error:
-            if error.kind != _ALREADY_THERE or existing == "fail":
-                raise
-            if existing == "replace":
-                remote.delete(endpoint)
-                remote.put(endpoint)
-    except Refused as error:
-        if error.status in (401, 403):
-            raise  # so it will be with all others
-        return str(error)
-    return None
-
-
-def _progress(endpoints: Sequence[Portable], terminal: TextIO) -> Iterable[Portable]:
-    """The endpoints; how far they have been used is shown, if somebody can see it."""
-    if not terminal.isatty():
-        yield from endpoints
-        return
-    for number, endpoint in enumerate(endpoints):
-        done = 30 * number // len(endpoints)
-        name = endpoint.inference_id[:40]
-        bar = f"\r[{'#' * done:30}] {number + 1}/{len(endpoints)} {name}\x1b[K"
-        terminal.write(bar)
-        terminal.flush()
-        yield endpoint
-        terminal.write("\r\x1b[K")
 
 
 def _read(file: str) -> list[Portable]:
@@ -221,8 +181,3 @@ def _print(text: str) -> None:
         sys.stdout.flush()
     except BrokenPipeError:  # whoever reads has seen enough, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _say(line: str) -> None:
-    shown = line if line.isprintable() else ascii(line)[1:-1]
-    print(f"esinfer: {shown}", file=sys.stderr)  # noqa: T201 -- for whoever typed the command

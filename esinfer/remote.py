@@ -7,6 +7,7 @@ esinfer. Source: rest.md sections 2 to 5.
 from __future__ import annotations
 
 import base64
+import builtins
 import http.client
 import json
 import ssl
@@ -113,17 +114,31 @@ class Remote:
 
     def list(self) -> list[Portable]:
         """All endpoints that a PUT could have made: Elasticsearch's own begin with a dot."""
-        listed = self._ask("GET", "/_inference/_all").get("endpoints")
+        endpoints = self._read("/_inference/_all")
+        return [each for each in endpoints if not each.inference_id.startswith(".")]
+
+    def get(self, endpoint: Portable) -> Portable:
+        """What the server has by the id of an endpoint."""
+        found = self._read(_path(endpoint))
+        if len(found) != 1:
+            raise self._strange(200)
+        return found[0]
+
+    def _read(self, path: str) -> builtins.list[Portable]:
+        listed = self._ask("GET", path).get("endpoints")
         if not isinstance(listed, list):
             raise self._strange(200)
-        endpoints = [from_wire(each) for each in listed]
-        return [each for each in endpoints if not each.inference_id.startswith(".")]
+        return [from_wire(each) for each in listed]
 
     def put(self, endpoint: Portable) -> None:
         self._ask("PUT", endpoint.path, endpoint.body)
 
+    def update(self, endpoint: Portable, change: Mapping[str, Any]) -> None:
+        self._ask("PUT", f"{endpoint.path}/_update", change)
+
     def delete(self, endpoint: Portable) -> None:
-        self._ask("DELETE", f"/_inference/{quote(endpoint.inference_id, safe='')}")
+        """Whatever its task type is on the server."""
+        self._ask("DELETE", _path(endpoint))
 
     def _ask(self, method: str, path: str, body: object = None) -> dict[str, Any]:
         data = None if body is None else json.dumps(body).encode()
@@ -153,6 +168,10 @@ class Remote:
 
     def _strange(self, status: int) -> TransferError:
         return TransferError(f"{self._shown} answers {status}, but not as Elasticsearch does")
+
+
+def _path(endpoint: Portable) -> str:
+    return f"/_inference/{quote(endpoint.inference_id, safe='')}"
 
 
 def _reason(error: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ PLACEHOLDER = "<api_key>"
 VARIABLE = "UPSTREAM_API_KEY"
 """Environment variable with the key for endpoints whose own is a placeholder."""
 _PARTS = ("service", "service_settings", "task_settings", "chunking_settings")
+_MERGED = ("service_settings", "task_settings")
 _ONLY_TOLD = {
     (service, "sparse_embedding"): ("max_input_tokens",)
     for service in ("hugging_face", "hugging_face_elser")
@@ -29,6 +30,9 @@ _WITHOUT_KEY = frozenset(
     }
 )
 """Services of Elasticsearch that need no ``api_key``: within it, or with credentials of others."""
+
+_CHANGEABLE = frozenset({"api_key", "rate_limit", "max_input_tokens"})
+"""Service settings that an ``_update`` takes; of task settings it takes all (rest.md 5.2)."""
 
 
 class TransferError(Exception):
@@ -83,6 +87,33 @@ def from_wire(endpoint: object) -> Portable:
     return Portable(
         inference_id=endpoint["inference_id"], task_type=endpoint["task_type"], body=body
     )
+
+
+def change(stored: Portable, wanted: Portable) -> dict[str, Any] | None:
+    """The body of an ``_update`` that makes one of the other; None if none can, empty if none need.
+
+    An update merges: what the wanted one leaves out would stay.
+    """
+    if (stored.task_type, stored.body["service"]) != (wanted.task_type, wanted.body["service"]):
+        return None
+    sections = {name: _changed(stored, wanted, name) for name in _MERGED}
+    service_settings = sections["service_settings"]
+    if None in sections.values() or not _CHANGEABLE.issuperset(service_settings or ()):
+        return None
+    chunking = wanted.body.get("chunking_settings")
+    if chunking != stored.body.get("chunking_settings"):
+        if not chunking:
+            return None
+        sections["chunking_settings"] = chunking
+    return {name: section for name, section in sections.items() if section}
+
+
+def _changed(stored: Portable, wanted: Portable, section: str) -> dict[str, Any] | None:
+    """The members of a section that differ; None if one would have to go."""
+    old, new = stored.body.get(section) or {}, wanted.body.get(section) or {}
+    if old.keys() - new.keys():
+        return None
+    return {key: value for key, value in new.items() if key not in old or old[key] != value}
 
 
 def read(text: str, name: str) -> list[Portable]:

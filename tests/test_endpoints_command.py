@@ -13,8 +13,6 @@ import pytest
 from aiohttp import web
 
 from esinfer.cli import main
-from esinfer.endpoints_command import _progress
-from esinfer.transfer import Portable
 from tests.conftest import PROBES, Answer, Client, StartServer, Upstream, run_app
 
 SECRET = "hf_do_not_show_me"
@@ -93,11 +91,15 @@ async def test_an_export_with_secrets_comes_from_the_store(
 
 
 @pytest.mark.parametrize(
-    ("existing", "status", "reason"),
-    [("fail", 1, "Inference endpoint [id] already exists"), ("skip", 0, ""), ("replace", 0, "")],
+    ("existing", "status", "line"),
+    [
+        ("fail", 1, "endpoint [id]: Inference endpoint [id] already exists"),
+        ("skip", 0, "0 of 1 endpoints imported, 1 left as they were"),
+        ("replace", 0, "1 of 1 endpoints imported"),
+    ],
 )
 async def test_what_is_there_already(
-    mock: Client, run: Run, tmp_path: Path, existing: str, status: int, reason: str
+    mock: Client, run: Run, tmp_path: Path, existing: str, status: int, line: str
 ) -> None:
     def endpoint(url: str) -> dict[str, object]:
         return {"service": "hugging_face", "service_settings": {"url": url, "api_key": "k"}}
@@ -108,7 +110,7 @@ async def test_what_is_there_already(
     file.write_text(json.dumps({"endpoints": [new]}), encoding="utf-8")
     found, _, err = await run("import", str(file), "--url", mock.url, f"--existing={existing}")
     assert found == status
-    assert err.startswith(f"esinfer: endpoint [id]: {reason}\n" if reason else "esinfer: 1 of 1")
+    assert err.splitlines()[0] == f"esinfer: {line}"
     stored = (await mock("GET", "/_inference/id")).json["endpoints"][0]
     url = "https://new" if existing == "replace" else "https://old"
     assert stored["service_settings"]["url"] == url
@@ -255,18 +257,6 @@ async def test_what_cannot_be_done_is_one_line(
     }
     for argv, line in cases.items():
         assert await run(*argv) == (2, "", f"esinfer: {line}\n"), argv
-
-
-def test_progress_is_shown_to_people_only() -> None:
-    endpoints = [Portable(inference_id=name, task_type="t", body={}) for name in ("a", "b")]
-    pipe = io.StringIO()
-    assert list(_progress(endpoints, pipe)) == endpoints
-    assert pipe.getvalue() == ""
-    terminal = io.StringIO()
-    terminal.isatty = lambda: True  # type: ignore[method-assign]
-    assert list(_progress(endpoints, terminal)) == endpoints
-    assert "\r[                              ] 1/2 a" in terminal.getvalue()
-    assert "\r[###############               ] 2/2 b" in terminal.getvalue()
 
 
 def test_an_action_is_needed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -134,3 +134,45 @@ def test_what_is_no_export_is_one_line(text: str, problem: str) -> None:
     with pytest.raises(TransferError) as caught:
         transfer.read(text, "f")
     assert str(caught.value) == problem
+
+
+def stored(**body: object) -> Portable:
+    told = {"inference_id": "a", "task_type": "text_embedding", "service": "s", **body}
+    return transfer.from_wire(told)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "change"),
+    [
+        ({}, {}, {}),
+        (
+            {"url": "u", "rate_limit": 1, "max_input_tokens": 2},
+            {"url": "u", "rate_limit": 3, "max_input_tokens": 2, "api_key": "k"},
+            {"rate_limit": 3, "api_key": "k"},
+        ),
+        ({"max_input_tokens": 1}, {"max_input_tokens": 2}, {"max_input_tokens": 2}),
+        ({"url": "u"}, {"url": "v"}, None),
+        ({"url": "u", "rate_limit": 1}, {"url": "u"}, None),
+    ],
+)
+def test_a_change_of_service_settings(
+    old: dict[str, object], new: dict[str, object], change: dict[str, object] | None
+) -> None:
+    found = transfer.change(stored(service_settings=old), stored(service_settings=new))
+    assert found == ({"service_settings": change} if change else change)
+
+
+def test_a_change_of_other_settings() -> None:
+    old = stored(task_settings={"a": 1, "b": 2}, chunking_settings={"strategy": "none", "x": 1})
+    new = stored(task_settings={"a": 1, "b": 3}, chunking_settings={"strategy": "none"})
+    assert transfer.change(old, old) == {}
+    assert transfer.change(old, new) == {
+        "task_settings": {"b": 3},
+        "chunking_settings": {"strategy": "none"},
+    }
+    fewer = stored(task_settings={"a": 1}, chunking_settings=old.body["chunking_settings"])
+    assert transfer.change(old, fewer) is None, "nothing can be taken away"
+    unchunked = stored(task_settings=old.body["task_settings"])
+    assert transfer.change(old, unchunked) is None
+    assert transfer.change(old, stored(service="t")) is None
+    assert transfer.change(old, stored(task_type="rerank")) is None
