@@ -163,16 +163,12 @@ def _read(file: str) -> list[Portable]:
 
 
 def _write(path: Path, text: str) -> None:
-    """A file that is its owner's alone: there may be keys in it."""
+    from esinfer import private_file  # noqa: PLC0415 -- loads tempfile
+
     try:
-        with open(path, "w", encoding="utf-8", opener=_open_private) as file:
-            file.write(text)
+        private_file.write(path, text)
     except OSError as error:
         raise TransferError(f"cannot write {path}: {error.strerror}") from error
-
-
-def _open_private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 def _print(text: str) -> None:

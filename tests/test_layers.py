@@ -32,6 +32,7 @@ LAYERS = (
         "readiness",
         "stopping",
         "ports",
+        "private_file",
         "progress",
         "transfer",
     ),
