@@ -178,7 +178,7 @@ def _curl(endpoint: Portable) -> str:
     if not endpoint.has_key:
         body = body.replace(f'"api_key": "{PLACEHOLDER}"', '"api_key": "$api_key"', 1)
     return (
-        "\ncurl -sS --fail-with-body ${CURL_OPTIONS:-} -H 'Content-Type: application/json' \\\n"
-        f'  -X PUT "$ELASTICSEARCH_URL{endpoint.path}" --data-binary @- <<JSON\n'
-        f"{body}\nJSON\necho\n"
+        "\ncurl -sS --fail-with-body -w '\\n' ${CURL_OPTIONS:-} \\\n"
+        f'  -X PUT "$ELASTICSEARCH_URL{endpoint.path}" \\\n'
+        f"  -H 'Content-Type: application/json' --data-binary @- <<JSON\n{body}\nJSON\n"
     )

@@ -68,7 +68,7 @@ def test_the_script_sends_what_the_endpoint_is_whatever_a_shell_would_read_in_it
     assert (ran.returncode, ran.stderr) == (0, "")
     assert sent(ran.stdout) == BODY
     arguments = ran.stdout.splitlines()
-    assert arguments[2:4] == ["-u", "a:b"]
+    assert arguments[4:6] == ["-u", "a:b"]
     assert "http://localhost:9200/_inference/rerank/a%2F%C3%BC" in arguments
 
 
