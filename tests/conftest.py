@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -146,6 +147,17 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 StartServer = Callable[..., Awaitable[Client]]
+
+
+@pytest.fixture
+def root_logger() -> Iterator[None]:
+    """For those who run commands: logging is afterwards as it was."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
 
 QUICK = ("inference.retry_initial_delay=1ms", "inference.retry_max_delay_bound=2ms")
 """Settings with which retries cost no time."""

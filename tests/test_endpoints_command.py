@@ -15,6 +15,7 @@ from aiohttp import web
 from esinfer.cli import main
 from tests.conftest import PROBES, Answer, Client, StartServer, Upstream, run_app
 
+pytestmark = pytest.mark.usefixtures("root_logger")
 SECRET = "hf_do_not_show_me"
 Run = Callable[..., "asyncio.Future[tuple[int, str, str]]"]
 

@@ -10,6 +10,7 @@ from esinfer import remote_options
 from esinfer.cli import main
 from esinfer.transfer import TransferError
 
+pytestmark = pytest.mark.usefixtures("root_logger")
 SECRET = "sEcReT-123"
 
 
