@@ -93,7 +93,7 @@ class Import:
             self._delete(endpoint)
             self._insist(endpoint)
         except KeyboardInterrupt:
-            self._say(endpoint, "deleted, not created again")
+            self._say(endpoint, "stopped while it was replaced: it may be gone")
             raise
 
     def _delete(self, endpoint: Portable) -> None:

@@ -147,7 +147,7 @@ async def test_what_is_deleted_when_somebody_stops_the_import_is_told(
     assert ran == (
         130,
         [
-            "esinfer: endpoint [a]: deleted, not created again",
+            "esinfer: endpoint [a]: stopped while it was replaced: it may be gone",
             "esinfer: 0 of 1 endpoints imported",
         ],
     )
