@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import orjson
 from aiohttp import hdrs, http_exceptions, web
@@ -24,11 +24,11 @@ from esinfer.errors import (
     PayloadTooLarge,
     SlowRequest,
     TooManyInputs,
-    XContentParseError,
 )
 from esinfer.journal import CURRENT
-from esinfer.json_reader import NOTHING, read_first_value
+from esinfer.json_reader import read_first_value
 from esinfer.threads import run_sized
+from esinfer.yaml_reader import read_yaml
 
 T = TypeVar("T")
 
@@ -153,44 +153,6 @@ async def load_map(
 def parse(data: bytes, form: Form) -> Body:
     """The first value of a body."""
     if form is Form.YAML:
-        value = _read_yaml(data)
+        value = read_yaml(data)
         return Body(value, lambda: orjson.dumps(value))
     return Body(read_first_value(data), lambda: data)
-
-
-def _read_yaml(data: bytes) -> object:
-    import yaml  # noqa: PLC0415 - rarely sent, and not at start-up
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    try:
-        if not _check_plain_yaml(data, loader):
-            return NOTHING
-        value = yaml.load(data, loader)  # noqa: S506 - both are safe
-        return orjson.loads(orjson.dumps(value))  # dates become texts
-    except (yaml.YAMLError, TypeError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        raise XContentParseError(
-            line=mark.line + 1 if mark else 1,
-            column=mark.column + 1 if mark else 1,
-            problem=getattr(error, "problem", None) or "The body is no YAML that JSON can hold",
-        ) from error
-
-
-_MAX_YAML_DEPTH = 100
-
-
-def _check_plain_yaml(data: bytes, loader: Any) -> bool:
-    """Refuse aliases, a few of which can stand for gigabytes, and what is nested very deep.
-
-    Tells whether there is a document.
-    """
-    import yaml  # noqa: PLC0415 - as above
-
-    depth = documents = 0
-    for event in yaml.parse(data, loader):
-        depth += isinstance(event, yaml.CollectionStartEvent)
-        depth -= isinstance(event, yaml.CollectionEndEvent)
-        if isinstance(event, yaml.AliasEvent) or depth > _MAX_YAML_DEPTH:
-            raise yaml.YAMLError("no plain YAML")
-        documents += isinstance(event, yaml.DocumentStartEvent)
-    return documents > 0

@@ -1,0 +1,51 @@
+"""YAML as Elasticsearch's bodies may be in it: from bytes to the value that JSON would hold.
+
+Source: rest.md sections 7.6 and 7.7.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import orjson
+
+from esinfer.errors import XContentParseError
+from esinfer.json_reader import NOTHING
+
+_MAX_DEPTH: Final = 100
+
+
+def read_yaml(data: bytes) -> object:
+    """The first value of a body, or ``NOTHING``; raises XContentParseError."""
+    import yaml  # noqa: PLC0415 - rarely sent, and not at start-up
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        if not _check_plain(data, loader):
+            return NOTHING
+        value = yaml.load(data, loader)  # noqa: S506 - both are safe
+        return orjson.loads(orjson.dumps(value))  # dates become texts
+    except (yaml.YAMLError, TypeError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        raise XContentParseError(
+            line=mark.line + 1 if mark else 1,
+            column=mark.column + 1 if mark else 1,
+            problem=getattr(error, "problem", None) or "The body is no YAML that JSON can hold",
+        ) from error
+
+
+def _check_plain(data: bytes, loader: Any) -> bool:
+    """Refuse aliases, a few of which can stand for gigabytes, and what is nested very deep.
+
+    Tells whether there is a document.
+    """
+    import yaml  # noqa: PLC0415 - as above
+
+    depth = documents = 0
+    for event in yaml.parse(data, loader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if isinstance(event, yaml.AliasEvent) or depth > _MAX_DEPTH:
+            raise yaml.YAMLError("no plain YAML")
+        documents += isinstance(event, yaml.DocumentStartEvent)
+    return documents > 0
