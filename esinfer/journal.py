@@ -13,7 +13,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import count
 from typing import Final, NamedTuple
 
@@ -29,6 +28,7 @@ from esinfer.attempts import (
 )
 from esinfer.endpoints import InferenceEndpoint
 from esinfer.masking import Kept, long_enough, secrets_in, shown_headers, shown_url, without
+from esinfer.wildcards import fits
 
 _OVERHEAD: Final = 2048
 """Bytes that an entry takes beside its bodies, about; an attempt takes as many."""
@@ -201,14 +201,9 @@ class Query:
             and self.inference_id in (None, entry.inference_id)
             and self.task_type in (None, entry.asked_task_type)
             and self.status in (None, entry.status)
-            and (self.path is None or _pattern(self.path).fullmatch(entry.path) is not None)
+            and (self.path is None or fits(self.path, entry.path))
             and (self.text is None or _has_text(entry.received.data, self.text))
         )
-
-
-@lru_cache(maxsize=64)
-def _pattern(path: str) -> re.Pattern[str]:
-    return re.compile(".*".join(map(re.escape, path.split("*"))), re.DOTALL)
 
 
 def _has_text(body: bytes, text: str) -> bool:

@@ -1,4 +1,4 @@
-"""Patterns of urls, in which ``*`` stands for any text.
+"""Patterns of urls and paths, in which ``*`` stands for any text.
 
 They are matched piece by piece, each at its first place behind the one before:
 no pattern takes longer than the url is long, which a regular expression with

@@ -8,7 +8,7 @@ from itertools import product
 
 import pytest
 
-from esinfer.twin.url_pattern import fits, specificity
+from esinfer.wildcards import fits, specificity
 
 
 def test_a_pattern_fits_what_its_regular_expression_fits() -> None:

@@ -27,7 +27,7 @@ from esinfer.twin.received import Received
 from esinfer.twin.servers import DEFAULT_PROFILE, MakeServer, Server
 from esinfer.twin.states import Condition, State, StateSettings
 from esinfer.twin.stubs.shelf import Stubs, deliver
-from esinfer.twin.url_pattern import fits, specificity
+from esinfer.wildcards import fits, specificity
 
 DEFAULT: Final = "default"
 """The upstream that answers where no other one's pattern fits."""

@@ -219,6 +219,13 @@ async def test_of_a_long_body_the_beginning_is_kept(start: StartServer) -> None:
     assert KEY[:8] not in request["body"]
 
 
+async def test_a_pattern_of_many_stars_holds_nobody_up(mock: Client) -> None:
+    await mock("GET", f"/{'a' * 3000}")
+    async with asyncio.timeout(5):
+        shown = await journal(mock, f"?path=/{'*a' * 400}*b")
+    assert shown["total"] == 0
+
+
 # -- reading ----------------------------------------------------------------
 
 
@@ -240,6 +247,8 @@ async def filled(mock: Client) -> Client:
         ("method=POST", [3, 4]),
         ("path=/_inference/*/id", [1, 3]),
         ("path=/_inference/text_embedding", []),
+        ("path=*_embedding*id", [1, 3]),
+        ("path=*.*", []),
         ("inference_id=sparse", [2, 4]),
         ("task_type=text_embedding", [1, 3]),
         ("status=404", [5]),
