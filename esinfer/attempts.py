@@ -6,15 +6,13 @@ are seconds of the namespace's clock.
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final
 
-import orjson
-
 from esinfer.endpoints import InferenceEndpoint
 from esinfer.errors import ElasticsearchError
-from esinfer.masking import MASK, Kept, shown_headers, shown_url, without
+from esinfer.masking import Kept, shown_headers, shown_url, without
+from esinfer.shown_bodies import answer_to_wire, read, request_to_wire
 from esinfer.upstream import UpstreamRequest, UpstreamResponse
 
 UNRECORDED: Final = 0
@@ -45,12 +43,12 @@ class Attempt:
             "request": {
                 "url": shown_url(url, secrets),
                 "headers": shown_headers(headers, secrets),
-                **body_to_wire(self.sent, secrets),
+                **request_to_wire(self.sent, secrets, read(self.sent)),
             },
             "answer": None,
         }
         if self.status is not None:
-            shown["answer"] = {"status": self.status, **body_to_wire(self.answer, secrets)}
+            shown["answer"] = {"status": self.status, **answer_to_wire(self.answer, secrets)}
         if self.error is not None:
             kind, reason = self.error
             shown["error"] = {"type": kind, "reason": without(reason, secrets)}
@@ -124,37 +122,6 @@ class Run:
         started, ended = attempt.duration
         if ended is None:
             attempt.duration = (started, self._clock() - started)
-
-
-API_KEY: Final = re.compile(r"""(["']?api_key["']?\s*:\s*)(["']?)((?:\\.|[^"'\\\s,}])*)""")
-"""In JSON and in YAML, whole or broken off."""
-
-
-def body_to_wire(kept: Kept, secrets: Sequence[str]) -> dict[str, object]:
-    """The body as a JSON value where it is one; marked if it is not all there."""
-    if kept.is_cut:
-        text = API_KEY.sub(rf"\1\2{MASK}", kept.text(secrets))
-        return {"body": text, "body_size": kept.size, "truncated": True}
-    if not kept.data:
-        return {"body": None}
-    try:
-        return {"body": _masked(orjson.loads(kept.data), secrets)}
-    except orjson.JSONDecodeError:
-        return {"body": API_KEY.sub(rf"\1\2{MASK}", kept.text(secrets))}
-
-
-def _masked(value: object, secrets: Sequence[str]) -> object:
-    """A JSON value without secrets and without any member ``api_key``."""
-    if isinstance(value, str):
-        return without(value, secrets)
-    if isinstance(value, dict):
-        return {
-            without(name, secrets): MASK if name == "api_key" else _masked(member, secrets)
-            for name, member in value.items()
-        }
-    if isinstance(value, list) and not (value and isinstance(value[0], float)):
-        return [_masked(item, secrets) for item in value]
-    return value
 
 
 def times_to_wire(started: float, duration: float | None) -> dict[str, float | None]:

@@ -8,7 +8,6 @@ somebody looks. Times are seconds of the namespace's clock.
 
 from __future__ import annotations
 
-import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
@@ -18,16 +17,10 @@ from typing import Final, NamedTuple
 
 import orjson
 
-from esinfer.attempts import (
-    API_KEY,
-    UNRECORDED,
-    Run,
-    body_to_wire,
-    round_seconds,
-    times_to_wire,
-)
+from esinfer.attempts import UNRECORDED, Run, round_seconds, times_to_wire
 from esinfer.endpoints import InferenceEndpoint
 from esinfer.masking import Kept, long_enough, secrets_in, shown_headers, shown_url, without
+from esinfer.shown_bodies import answer_to_wire, find_keys, read, request_to_wire
 from esinfer.wildcards import fits
 
 _OVERHEAD: Final = 2048
@@ -41,10 +34,6 @@ class JournalLimits:
     entries: int = 10_000
     body_size: int = 64 * 1024
     size: int = 64 * 1024 * 1024
-
-
-_URL: Final = re.compile(r"""["']?url["']?\s*:\s*["']?([^"'\s,}]+)""")
-"""In JSON and in YAML, whole or broken off."""
 
 
 class Entry:
@@ -126,12 +115,18 @@ class Entry:
 
     def to_wire(self) -> dict[str, object]:
         """The entry for whoever reads the journal."""
-        secrets = self._secrets()
+        is_yaml = "yaml" in self.headers.get("Content-Type", "").lower()
+        received = read(self.received, is_yaml=is_yaml)
+        secrets = self._secrets(received)
         answer: dict[str, object] | None = None
         if self.status is not None:
             headers = shown_headers(self.reply_headers, secrets)
             headers.pop("date", None)  # of the time outside
-            answer = {"status": self.status, "headers": headers, **body_to_wire(self.sent, secrets)}
+            answer = {
+                "status": self.status,
+                "headers": headers,
+                **answer_to_wire(self.sent, secrets),
+            }
         about = {"inference_id": self.inference_id, "task_type": self.asked_task_type}
         return {
             "sequence": self.sequence,
@@ -142,7 +137,7 @@ class Entry:
                 "path": without(self.path, secrets),
                 "query": shown_url(f"?{self.query}", secrets)[1:],
                 "headers": shown_headers(self.headers, secrets),
-                **body_to_wire(self.received, secrets),
+                **request_to_wire(self.received, secrets, received),
             },
             "answer": answer,
             "waited": round_seconds(sum(run.waited for run in self.runs)),
@@ -153,14 +148,12 @@ class Entry:
             ],
         }
 
-    def _secrets(self) -> list[str]:
+    def _secrets(self, received: object) -> list[str]:
         """The keys that this request had to do with."""
         endpoints = [run.endpoint for run in self.runs]
-        body = self.received.data.decode("utf-8", "replace")
         found = [endpoint.secret_settings.api_key.reveal() for endpoint in endpoints]
-        found += [key for _, _, key in API_KEY.findall(body)]
-        urls = [endpoint.service_settings.url for endpoint in endpoints]
-        for url in (*urls, *_URL.findall(body), f"?{self.query}"):
+        found += find_keys(self.received, received)
+        for url in (*(each.service_settings.url for each in endpoints), f"?{self.query}"):
             found += secrets_in(url)
         return long_enough(found)
 

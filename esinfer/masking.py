@@ -6,6 +6,7 @@ are taken out when somebody reads.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
@@ -22,7 +23,22 @@ _BEARING: Final = re.compile(
 """Names of headers and parameters that bear a key; counts of tokens are none."""
 _SCHEMES: Final = frozenset({"apikey", "basic", "bearer", "digest", "negotiate", "token"})
 _USER: Final = re.compile(r"//([^/?#]*)@")
-_PARAMETER: Final = re.compile(r"([?&])([^=&#]*)=([^&#]*)")
+_PARAMETER: Final = re.compile(r"([?&])([^?=&#]*)=([^&#]*)")
+_TOKEN: Final = re.compile(r"hf_[A-Za-z0-9]{16,}")
+_BEGUN_TOKEN: Final = re.compile(r"hf_[A-Za-z0-9]{0,15}$")
+_BETWEEN: Final = re.compile(r"[-_.\s]")
+
+
+def _slips(word: str) -> Iterator[str]:
+    """The word with a letter too many, too few or another, or with two exchanged, as patterns."""
+    for at in range(len(word) + 1):
+        head, tail = word[:at], word[at:]
+        yield f"{head}.?{tail}"
+        yield f"{head}.?{tail[1:]}"
+        yield head + tail[1:2] + tail[:1] + tail[2:]
+
+
+_NEARLY_API_KEY: Final = re.compile("|".join(_slips("apikey")), re.IGNORECASE)
 
 
 class Kept:
@@ -56,14 +72,30 @@ class Kept:
         return {"body": self.text(secrets), "body_size": self.size, "truncated": self.is_cut}
 
 
+def is_api_key(name: str) -> bool:
+    """Whether a name is ``api_key``, but for a slip."""
+    return _NEARLY_API_KEY.fullmatch(_BETWEEN.sub("", name)) is not None
+
+
+def bears_key(name: str) -> bool:
+    """Whether what has this name may be a key."""
+    return _BEARING.search(name) is not None or is_api_key(name)
+
+
 def without(text: str, secrets: Sequence[str], *, cut: bool = False) -> str:
-    """The text without secrets; where it was ``cut``, without what may be the beginning of one."""
+    """The text without secrets and without what has the form of a Hugging Face token.
+
+    Where it was ``cut`` it is also without what may be the beginning of one.
+    """
     for secret in secrets:
         text = text.replace(secret, MASK)
         if cut:
             begun = next((n for n in range(len(secret), 0, -1) if text.endswith(secret[:n])), 0)
             text = text[: len(text) - begun]
-    return text
+    if "hf_" not in text:
+        return text
+    text = _TOKEN.sub(MASK, text)
+    return _BEGUN_TOKEN.sub("", text) if cut else text
 
 
 def secrets_of(headers: Mapping[str, str]) -> Iterator[str]:
@@ -78,13 +110,20 @@ def secrets_in(url: str) -> Iterator[str]:
     for user in _USER.findall(url):
         yield from user.split(":")
     for _, name, value in _PARAMETER.findall(url):
-        if _BEARING.search(name):
+        if bears_key(unquote_plus(name)):
             yield from (value, unquote_plus(value))
 
 
 def long_enough(secrets: Iterable[str]) -> list[str]:
-    """Those that can be looked for in texts, the longest first."""
-    return sorted((s for s in set(secrets) if len(s) >= SHORTEST_SECRET), key=len, reverse=True)
+    """Those that can be looked for in texts, as JSON spells them too, the longest first."""
+    spelt = {form for s in secrets if len(s) >= SHORTEST_SECRET for form in _spellings(s)}
+    return sorted(spelt, key=len, reverse=True)
+
+
+def _spellings(secret: str) -> Iterator[str]:
+    yield secret
+    for ascii_only in (True, False):
+        yield json.dumps(secret, ensure_ascii=ascii_only)[1:-1]
 
 
 def shown_url(url: str, secrets: Sequence[str]) -> str:
@@ -102,7 +141,7 @@ def shown_headers(headers: Mapping[str, str], secrets: Sequence[str]) -> dict[st
 
 def _parameter(found: re.Match[str]) -> str:
     mark, name, value = found.groups()
-    return f"{mark}{name}={MASK if _BEARING.search(name) else value}"
+    return f"{mark}{name}={MASK if bears_key(unquote_plus(name)) else value}"
 
 
 def _masked(credentials: str) -> str:

@@ -127,7 +127,8 @@ async def get(request: web.Request) -> web.StreamResponse:
     """``GET /_esinfer/journal/{sequence}``."""
     journal = _journal(request)
     reject_body(request)
-    return await respond_json(request, _find(journal, request.match_info["sequence"]).to_wire())
+    entry = _find(journal, request.match_info["sequence"])
+    return await respond(request, await run_beside(lambda: dump(entry.to_wire())))
 
 
 def _find(journal: Journal, sequence: str) -> Entry:

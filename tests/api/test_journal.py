@@ -189,6 +189,98 @@ async def put_and_ask(mock: Client) -> None:
     await mock("PUT", f"{ENDPOINT}/_update", change)
 
 
+TOKEN = "hf_SuperSecretTokenabcdef"
+PLAIN = "own-key-of-nobody"
+
+
+def settings(**service_settings: object) -> dict[str, object]:
+    return {"unknown": 1, "service": "hugging_face", "service_settings": service_settings}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(settings(**{name: PLAIN}) for name in ("apikey", "API_KEY", "api_keyy", "ap_key")),
+        *(settings(**{name: PLAIN}) for name in ("secret_key", "access_key", "token", "api-kye")),
+        settings(api_key=[PLAIN]),
+        settings(api_key={"a": {"b": [1, PLAIN]}}),
+        settings(x=[0.5, TOKEN]),
+        {"service": "hugging_face", "service_settings": TOKEN},
+        b'{"unknown":1,"service_settings":{"api_key":/*c*/"%b"}}',
+        b'{"unknown":1,"service_settings":{"api_key"/*:*/ :"a b,%b"}}',
+        b'{"unknown":1,"service_settings":{"api_key":"my %b"},}',
+        b'{"unknown":1,"service_settings":{"api_key":"a,%b"},}',
+        b'{"unknown":1,"service_settings":{"api_key":["%b"]},}',
+        b'{"unknown":1,"service_settings":{"api\\u005fkey":"%b"},}',
+        b'{"unknown":1,"service_settings":{"apikey":%b}}',
+        b'{"unknown":1} {"api_key":"%b"}',
+        b"api_key=%b&service=hugging_face",
+        b"\xff%b" % TOKEN.encode(),
+    ],
+    ids=str,
+)
+async def test_a_key_in_a_wrong_place_is_shown_nowhere(mock: Client, body: object) -> None:
+    sent = body.replace(b"%b", PLAIN.encode()) if isinstance(body, bytes) else body
+    for path, method in ((ENDPOINT, "PUT"), (f"{ENDPOINT}/_update", "PUT"), ("/nothing", "POST")):
+        assert (await mock(method, path, sent)).status >= 400
+    shown = await mock("GET", PATH)
+    assert (shown.status, shown.json["total"]) == (200, 3)
+    assert not {secret for secret in (PLAIN, TOKEN) if secret in shown.text}
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        (">-\n    {}\n", {"api_key": "***"}),
+        ("!!str {}\n", {"api_key": "***"}),
+        ("   # the key\n    {}\n", {"api_key": "***"}),
+        ("{}\n  bad: [\n", None),
+    ],
+)
+async def test_yaml_is_shown_as_it_was_read(
+    mock: Client, written: str, kept: dict[str, object] | None
+) -> None:
+    body = f"unknown: 1\nservice_settings:\n  api_key: {written.format(PLAIN)}"
+    headers = {"Content-Type": "application/yaml"}
+    assert (await mock("PUT", ENDPOINT, body.encode(), headers=headers)).status == 400
+    (entry,) = await entries(mock)
+    shown = "unknown: 1\nservice_settings:\n  api_key***"
+    expected = shown if kept is None else {"unknown": 1, "service_settings": kept}
+    assert entry["request"]["body"] == expected
+    assert PLAIN not in str(entry)
+
+
+async def test_what_names_a_key_is_masked_and_the_rest_shown(mock: Client) -> None:
+    texts = {"input": "a token: b", "max_tokens": 5, "list": [0.5, 1], "url": "http://u:p@h/x"}
+    await mock("POST", "/nothing", {**texts, "Apikey": "x", "secret": {"a": 1}})
+    (entry,) = await entries(mock)
+    masked = {"url": "http://***@h/x", "Apikey": "***", "secret": "***"}
+    assert entry["request"]["body"] == {**texts, **masked}
+
+
+async def test_tokens_that_a_model_answers_are_shown(mock: Client) -> None:
+    await put(mock, "/_inference/completion/talk")
+    said = {"error": "no", "token": {"text": "abcdefgh"}, "key": "abcdefgh", "api_key": "abc"}
+    fault = {"kind": "respond", "status": 400, "body": said}
+    await mock("PUT", "/_esinfer/upstreams/default", {"faults": [fault]})
+    await mock("POST", "/_inference/completion/talk", {"input": "a"})
+    (entry,) = await entries(mock, "?method=POST")
+    assert entry["attempts"][0]["answer"]["body"] == {**said, "api_key": "***"}
+
+
+@pytest.mark.parametrize("depth", [90, 250, 900, 1100])
+async def test_a_deep_body_does_not_hide_the_journal(mock: Client, depth: int) -> None:
+    nested = b'{"input":%b"a"%b}' % (b"[" * depth, b"]" * depth)
+    await mock("POST", ENDPOINT, nested)
+    (entry,) = await entries(mock)
+    shown = entry["request"]["body"]
+    assert (shown == nested.decode()) is (depth > 100)
+    assert (await mock("GET", f"{PATH}/1")).status == 200
+    named = b'{"api_key":"%b","input":%b%b}' % (PLAIN.encode(), b"[" * depth, b"]" * depth)
+    await mock("POST", ENDPOINT, named)
+    assert PLAIN not in (await mock("GET", PATH)).text
+
+
 # -- bounds -----------------------------------------------------------------
 
 
@@ -217,6 +309,15 @@ async def test_of_a_long_body_the_beginning_is_kept(start: StartServer) -> None:
     request = entry["request"]
     assert (request["body_size"], request["truncated"]) == (35, True)
     assert KEY[:8] not in request["body"]
+
+
+async def test_behind_the_name_of_a_key_nothing_of_a_cut_body_is_shown(
+    start: StartServer,
+) -> None:
+    mock = await start("journal.body_size=60b", mode="mock")
+    await mock("POST", "/x", {"input": "a", "apikey": "a b,c", "text": "x" * 60})
+    (entry,) = await entries(mock)
+    assert entry["request"]["body"] == '{"input": "a", "apikey***'
 
 
 async def test_a_pattern_of_many_stars_holds_nobody_up(mock: Client) -> None:
