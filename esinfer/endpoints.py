@@ -58,7 +58,7 @@ class ServiceSettings:
     them, without those that are not set.
     """
 
-    url: str
+    url: str = field(repr=False)  # it may have a user and a password
     rate_limit: RateLimit
 
     def to_wire(self) -> dict[str, object]:

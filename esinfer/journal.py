@@ -168,6 +168,9 @@ class Call(NamedTuple):
     inference_id: str | None
     task_type: str | None
 
+    def __repr__(self) -> str:
+        return f"Call(method={self.method!r}, path={self.path!r})"  # what it leaves out holds keys
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:

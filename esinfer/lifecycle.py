@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -62,8 +62,8 @@ def check_inference_id(inference_id: str) -> None:
 class Configuration:
     """The body of a PUT: what it says, what was read of it, what is wrong with some of it."""
 
-    body: Mapping[str, object]
-    members: Mapping[str, Any]
+    body: Mapping[str, object] = field(repr=False)
+    members: Mapping[str, Any] = field(repr=False)
     problems: Mapping[str, ElasticsearchError]
 
     def get(self, name: str) -> Any:

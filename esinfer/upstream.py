@@ -43,9 +43,9 @@ from esinfer.tasks import TaskType
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpstreamRequest:
-    """A POST to the provider, complete; ``headers`` hold the key and stay out of ``repr``."""
+    """A POST to the provider, complete; what may hold a key stays out of ``repr``."""
 
-    url: str
+    url: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     body: bytes
     task_type: TaskType
@@ -58,7 +58,7 @@ class UpstreamResponse:
     """The provider's whole answer, unpacked if it was compressed."""
 
     status: int
-    body: bytes
+    body: bytes = field(repr=False)  # it may quote the key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import orjson
@@ -46,7 +46,7 @@ class Body:
     The value is ``NOTHING`` where there are only spaces and comments.
     """
 
-    value: object
+    value: object = field(repr=False)  # it may hold a key
     text: Callable[[], bytes]
 
 

@@ -25,13 +25,14 @@ class TwinRequest:
 
     ``path`` is decoded; ``query`` is what stood behind the question mark. The
     permits that it takes are held by ``hold``, else while the answer is made.
+    What may hold a key is not printed.
     """
 
     method: str
     path: str
-    headers: Mapping[str, str]
-    body: bytes = b""
-    query: str = ""
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(default=b"", repr=False)
+    query: str = field(default="", repr=False)
     hold: Hold | None = field(default=None, repr=False, compare=False)
 
 

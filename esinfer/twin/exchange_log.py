@@ -7,7 +7,7 @@ Bytes are kept as they went by, up to a limit each; keys are taken out, by
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from esinfer.masking import (
@@ -40,9 +40,9 @@ class LogLimits:
 class _Head:
     """What precedes a body, without anything that holds one."""
 
-    about: Mapping[str, object]
+    about: Mapping[str, object] = field(repr=False)
     """What it says of itself beside its headers."""
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
 
     @property
     def size(self) -> int:

@@ -8,7 +8,7 @@ asked for, so that start-up does not pay.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
@@ -28,7 +28,7 @@ class Order:
 
     model: Model
     dimensions: int | None
-    api_key: str | None
+    api_key: str | None = field(repr=False)
     task: str | None
     embedder: Callable[[int], Embedder]
     max_concurrent_requests: int | None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
@@ -21,7 +21,7 @@ class Received:
     """One request; ``inference_id`` and ``task_type`` are known where it came in process."""
 
     request: TwinRequest
-    url: str
+    url: str = field(repr=False)  # it may have a user and a password
     inference_id: str | None = None
     task_type: str | None = None
 
