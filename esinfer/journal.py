@@ -131,7 +131,7 @@ class Entry:
         return {
             "sequence": self.sequence,
             **times_to_wire(self.started, self.duration),
-            **{name: value for name, value in about.items() if value is not None},
+            **{name: without(text, secrets) for name, text in about.items() if text is not None},
             "request": {
                 "method": self.method,
                 "path": without(self.path, secrets),

@@ -1,4 +1,4 @@
-"""No secret comes out: not in an answer, a log, a started line, a traceback or a ``repr``.
+"""No secret comes out: not in an answer, a log, a journal, a traceback, an export or a ``repr``.
 
 Servers in processes of their own log at debug level while good and bad
 requests carry distinctive secrets; then all that came out is searched for
@@ -40,14 +40,15 @@ TWIN_KEY = "sEcReT-twin-c2d7f0"
 ENDPOINT_KEY = "hf_sEcReTendpoint41fa"
 NEW_ENDPOINT_KEY = "hf_sEcReTchanged8e77"
 WRONG = "sEcReT-wrong-6d6d0e"
+OTHER_KEY = "sEcReT-other-5b1d77"
 URL_PASSWORD = "sEcReT-url-e3b0c4"
 IN_ANSWERS = (
     *(PEM_PASSWORD, USER_PASSWORD, API_KEY, TOKEN, TWIN_KEY),
-    *(ENDPOINT_KEY, NEW_ENDPOINT_KEY, WRONG),
+    *(ENDPOINT_KEY, NEW_ENDPOINT_KEY, OTHER_KEY, WRONG),
 )
 """What no answer may hold."""
 IN_LOGS = (*IN_ANSWERS, URL_PASSWORD)
-"""What no log may hold; an endpoint's url is shown to those who ask for the endpoint."""
+"""What no log or journal may hold; an endpoint's url is shown to those who ask for the endpoint."""
 
 
 def forms(secret: str) -> Iterator[str]:
@@ -60,6 +61,14 @@ def forms(secret: str) -> Iterator[str]:
 
 def found(text: str, secrets: tuple[str, ...]) -> set[str]:
     return {secret for secret in secrets if any(form in text for form in forms(secret))}
+
+
+def places(text: str, secrets: tuple[str, ...]) -> Iterator[str]:
+    """Where they stand, one place for each form of each."""
+    for form in (form for secret in secrets for form in forms(secret)):
+        at = text.find(form)
+        if at >= 0:
+            yield text[max(0, at - 300) : at + 100]
 
 
 def basic(user: str, password: str) -> str:
@@ -138,10 +147,17 @@ class Caller:
         self._url, self._session, self._output = url, session, output
 
     async def __call__(
-        self, method: str, path: str, body: object = None, *, who: str = MANAGER, own: bool = False
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        who: str = MANAGER,
+        own: bool = False,
+        form: str = "json",
     ) -> None:
         """``own`` marks a body whose sender is quoted its own words."""
-        headers = {"Content-Type": "application/json"} if body is not None else {}
+        headers = {"Content-Type": f"application/{form}"} if body is not None else {}
         headers |= {"Authorization": who} if who else {}
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         async with self._session.request(
@@ -150,6 +166,27 @@ class Caller:
             text = f"{response.headers!r}{response.raw_headers!r}{await response.text()}"
         self._output.statuses.add(response.status)
         (self._output.quotes if own else self._output.answers).append(text)
+
+    async def read(self, path: str, *, holding: str) -> None:
+        """Look into a log or journal, in which ``holding`` shows that something was noted."""
+        headers = {"Authorization": MANAGER}
+        async with self._session.get(self._url + path, headers=headers, ssl=_TRUST) as response:
+            text = await response.text()
+        assert (response.status, holding in text) == (200, True), text[:1000]
+        self._output.written += text
+
+    async def export(self, ca: Path, form: str) -> None:
+        """What ``esinfer endpoints export`` prints."""
+        printing = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "esinfer", "endpoints", "export", "--format", form),
+            *("--url", self._url, "--user", f"admin:{USER_PASSWORD}", "--ca", str(ca)),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            cwd=ROOT,
+        )
+        printed, _ = await printing.communicate()
+        assert (printing.returncode, b"hugging_face" in printed) == (0, True), printed
+        self._output.answers.append(printed.decode())
 
 
 _TRUST = ssl.create_default_context()
@@ -205,18 +242,44 @@ async def misspell(call: Caller) -> None:
         {"service": "hugging_face", "service_settings": {"url": key, "api_key": [key]}},
         f"\xff{key}".encode("latin-1"),
         [key] * 3,
+        *(settings("http://x.invalid", **{name: OTHER_KEY}) for name in ("apikey", "secret_key")),
+        settings("http://x.invalid", api_key=[OTHER_KEY]),
+        f'{{"x": 1, "service_settings": {{"api_key": /*c*/ "a, {OTHER_KEY}"}}}}'.encode(),
+        f'{{"x": 1, "service_settings": {{"api\\u005fkey": "{OTHER_KEY}"}},}}'.encode(),
+        f'{{"api_key": "a {OTHER_KEY}", "text": "{"x" * 70_000}"}}'.encode(),
+        f'{{"api_key": "{OTHER_KEY}", "input": {"[" * 900}{"]" * 900}}}'.encode(),
     ):
         await call("PUT", "/_inference/text_embedding/w?error_trace", body, own=True)
         await call("PUT", "/_inference/text_embedding/text-json401/_update", body, own=True)
         await call("POST", "/_inference/text_embedding/text-json401", body, own=True)
-    await call("GET", f"/_inference/{quote(key)}?x={key}", own=True)
+    for value in (
+        OTHER_KEY,
+        f">-\n    {OTHER_KEY}",
+        f"# why\n    !!str {OTHER_KEY}",
+        f"{OTHER_KEY}\n[",
+    ):
+        yaml = f"x: 1\nservice_settings:\n  api_key: {value}\n".encode()
+        await call("PUT", "/_inference/text_embedding/w", yaml, own=True, form="yaml")
+    await call("GET", f"/_inference/{quote(key)}?x={key}&api%5Fkey={OTHER_KEY}", own=True)
+
+
+async def look_around(call: Caller, ca: Path) -> None:
+    """What a server shows of all that was asked of it."""
+    await call.read("/_esinfer/journal?size=100000", holding='"attempts"')
+    await call.read("/_esinfer/journal?size=100000&format=yaml", holding="attempts:")
+    await call.read("/_esinfer/metrics", holding="esinfer_")
+    await call.read("/_esinfer/openapi.json", holding="/_inference")
+    for form in ("json", "curl"):
+        await call.export(ca, form)
 
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
     """Settings: a locked key, its certificate and credentials."""
     folder = tmp_path_factory.mktemp("secrets")
-    issued = trustme.CA().issue_cert("127.0.0.1")
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(folder / "ca.crt")
+    issued = authority.issue_cert("127.0.0.1")
     for number, blob in enumerate(issued.cert_chain_pems):
         blob.write_to_path(folder / "server.crt", append=number > 0)
     key = serialization.load_pem_private_key(issued.private_key_pem.bytes(), None)
@@ -244,6 +307,12 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
         f"security.credentials={folder / 'credentials.toml'}",
         *("inference.retry_timeout=2ms", "inference.retry_initial_delay=1ms"),
     )
+
+
+@pytest.fixture
+def ca(files: tuple[str, ...]) -> Path:
+    """The authority that vouches for the server."""
+    return Path(files[0].partition("=")[2]).with_name("ca.crt")
 
 
 @asynccontextmanager
@@ -279,27 +348,28 @@ async def running(command: str, log_format: str, given: tuple[str, ...]) -> Asyn
             child.terminate()
         output.written += (await child.stdout.read()).decode() + (await log).decode()
         await child.wait()
-    assert not found(output.written, IN_LOGS), output.written
+    assert not list(places(output.written, IN_LOGS))
     for answer in output.answers:
-        assert not found(answer, IN_ANSWERS), answer
+        assert not list(places(answer, IN_ANSWERS))
     assert {200, 401} <= output.statuses
     assert "DEBUG" in output.written
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
-async def test_serve_keeps_every_secret(files: tuple[str, ...], log_format: str) -> None:
+async def test_serve_keeps_every_secret(files: tuple[str, ...], ca: Path, log_format: str) -> None:
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", quote_the_key)
-    skip = ("inference.skip_validate_and_start=true",)
+    skip = ("inference.skip_validate_and_start=true", "journal.enabled=true")
     async with AsyncExitStack() as stack:
         upstream = await stack.enter_async_context(run_app(app, ours=False))
         call = await stack.enter_async_context(running("serve", log_format, files + skip))
         async with asyncio.timeout(120):
             await use(call, upstream)
             await misspell(call)
+            await look_around(call, ca)
 
 
-async def test_mock_keeps_every_secret(files: tuple[str, ...]) -> None:
+async def test_mock_keeps_every_secret(files: tuple[str, ...], ca: Path) -> None:
     async with running("mock", "json", files) as call, asyncio.timeout(60):
         await use(call, "http://x.example")
         await misspell(call)
@@ -307,8 +377,11 @@ async def test_mock_keeps_every_secret(files: tuple[str, ...]) -> None:
             await call("PUT", "/_esinfer/upstreams/u", {"url": "http://u*", "api_key": api})
             await call("GET", "/_esinfer/upstreams")
         await call("PUT", "/_inference/text_embedding/z", settings("http://u.example"))
-        await call("GET", "/_esinfer/upstreams/u/log")
-        await call("GET", "/_esinfer/upstreams/default/log")
+        await call("PUT", "/_inference/completion/y", settings("http://x.example", TWIN_KEY))
+        await call("POST", "/_inference/completion/y", {"input": TWIN_KEY}, own=True)
+        for name in ("u", "default"):
+            await call.read(f"/_esinfer/upstreams/{name}/log", holding='"sequence"')
+        await look_around(call, ca)
 
 
 async def test_the_twin_keeps_every_secret(files: tuple[str, ...]) -> None:
@@ -317,7 +390,7 @@ async def test_the_twin_keeps_every_secret(files: tuple[str, ...]) -> None:
             for path, body in (("/embed", {"inputs": "a"}), ("/embed", b"{"), ("/none", {})):
                 await call("POST", path, body, who=who)
             await call("GET", "/info", who=who)
-        await call("GET", "/__twin/upstreams/default/log")
+        await call.read("/__twin/upstreams/default/log", holding='"sequence"')
 
 
 @pytest.mark.parametrize("mode", ["serve", "mock"])

@@ -17,6 +17,7 @@ from esinfer.masking import (
     secrets_of,
     shown_headers,
     shown_url,
+    without,
 )
 from esinfer.twin.answers import TwinAnswer
 from esinfer.twin.received import Received
@@ -120,7 +121,7 @@ class Entry:
         return {
             "sequence": self.sequence,
             "time": self.time,
-            **self._caller,
+            **{name: without(text, hidden) for name, text in self._caller.items()},
             "request": {
                 **about,
                 "url": shown_url(url, hidden),
