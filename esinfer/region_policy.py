@@ -51,24 +51,28 @@ class RegionPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredRegionPolicy:
-    """The policy and when it came; ``updated_at`` is None until it is replaced."""
+    """The policy, when it came and who put it; ``updated_at`` is None until it is replaced.
+
+    Who it was is None where there was no security.
+    """
 
     region_policy: RegionPolicy
     created_at: datetime
+    created_by: str | None = None
     updated_at: datetime | None = None
+    updated_by: str | None = None
 
     def to_wire(self) -> dict[str, object]:
-        """The object that PUT and GET answer with.
-
-        Elasticsearch adds who did it only where security is on.
-        """
+        """The object that PUT and GET answer with; what is not known is left out."""
+        updated_at = self.updated_at
         wire: dict[str, object] = {
             "region_policy": self.region_policy.to_wire(),
             "created_at": _instant(self.created_at),
+            "created_by": self.created_by,
+            "updated_at": None if updated_at is None else _instant(updated_at),
+            "updated_by": self.updated_by,
         }
-        if self.updated_at is not None:
-            wire["updated_at"] = _instant(self.updated_at)
-        return wire
+        return {name: value for name, value in wire.items() if value is not None}
 
 
 def _instant(moment: datetime) -> str:
@@ -80,12 +84,12 @@ def _now() -> datetime:
 
 
 def successor(
-    stored: StoredRegionPolicy | None, policy: RegionPolicy, now: datetime
+    stored: StoredRegionPolicy | None, policy: RegionPolicy, now: datetime, by: str | None = None
 ) -> StoredRegionPolicy:
-    """What is stored after a PUT: a policy that replaces one keeps its ``created_at``."""
+    """What is stored after a PUT: a policy that replaces one keeps when and by whom it came."""
     if stored is None:
-        return StoredRegionPolicy(region_policy=policy, created_at=now)
-    return replace(stored, region_policy=policy, updated_at=now)
+        return StoredRegionPolicy(region_policy=policy, created_at=now, created_by=by)
+    return replace(stored, region_policy=policy, updated_at=now, updated_by=by)
 
 
 class RegionPolicyStore(Protocol):
@@ -94,7 +98,9 @@ class RegionPolicyStore(Protocol):
     async def get_region_policy(self) -> StoredRegionPolicy | None:
         """The policy, or None."""
 
-    async def put_region_policy(self, policy: RegionPolicy, now: datetime) -> StoredRegionPolicy:
+    async def put_region_policy(
+        self, policy: RegionPolicy, now: datetime, by: str | None = None
+    ) -> StoredRegionPolicy:
         """Store the ``successor`` in one step: of many first PUTs exactly one creates."""
 
     async def delete_region_policy(self) -> bool:
@@ -110,8 +116,10 @@ class MemoryRegionPolicyStore:
     async def get_region_policy(self) -> StoredRegionPolicy | None:
         return self._stored
 
-    async def put_region_policy(self, policy: RegionPolicy, now: datetime) -> StoredRegionPolicy:
-        self._stored = successor(self._stored, policy, now)
+    async def put_region_policy(
+        self, policy: RegionPolicy, now: datetime, by: str | None = None
+    ) -> StoredRegionPolicy:
+        self._stored = successor(self._stored, policy, now, by)
         return self._stored
 
     async def delete_region_policy(self) -> bool:
@@ -126,9 +134,9 @@ class RegionPolicies:
         self._store = store
         self._clock = clock
 
-    async def put(self, policy: RegionPolicy) -> StoredRegionPolicy:
-        """Store a policy, or replace the one there is; it keeps its ``created_at``."""
-        return await self._store.put_region_policy(policy, self._clock())
+    async def put(self, policy: RegionPolicy, by: str | None = None) -> StoredRegionPolicy:
+        """Store a policy, or replace the one there is, which keeps when and by whom it came."""
+        return await self._store.put_region_policy(policy, self._clock(), by)
 
     async def get(self) -> StoredRegionPolicy:
         """The policy; NoRegionPolicy if there is none."""

@@ -13,6 +13,7 @@ from marshmallow import post_load
 
 from esinfer.api import answers, body
 from esinfer.api.endpoints import reject_body
+from esinfer.api.guard import IDENTITY
 from esinfer.api.keys import NAMESPACE
 from esinfer.api.middleware import PARAMETERS
 from esinfer.api.operation import BOOLEAN, Parameter, documented
@@ -92,7 +93,7 @@ def _problems(policy: RegionPolicy) -> Iterator[str]:
 
 _STORED = record(
     {"region_policy": RegionPolicyParser(), "created_at": answers.TEXT},
-    {"updated_at": answers.TEXT},
+    {"created_by": answers.TEXT, "updated_at": answers.TEXT, "updated_by": answers.TEXT},
 )
 
 
@@ -117,7 +118,9 @@ async def put(request: web.Request) -> web.StreamResponse:
     problems = list(_problems(policy))
     if problems:
         raise ActionRequestValidation(problems)
-    stored = await request[NAMESPACE].region_policy.put(policy)
+    identity = request.get(IDENTITY)
+    by = None if identity is None else identity.user
+    stored = await request[NAMESPACE].region_policy.put(policy, by)
     return await respond_json(request, stored.to_wire())
 
 

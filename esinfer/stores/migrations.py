@@ -33,6 +33,10 @@ _MIGRATIONS: Final = (
             updated_at TEXT
         )""",
     ),
+    (
+        "ALTER TABLE esinfer_region_policy ADD COLUMN created_by TEXT",
+        "ALTER TABLE esinfer_region_policy ADD COLUMN updated_by TEXT",
+    ),
 )
 CURRENT: Final = len(_MIGRATIONS)
 CREATE_TABLE: Final = (

@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 
 from esinfer.region_policy import CspRegion, RegionPolicy, StoredRegionPolicy
 
-PolicyRow: TypeAlias = tuple[str, str, str | None]
-"""The policy as JSON, when it was created, when it was last replaced (ISO 8601)."""
+PolicyRow: TypeAlias = tuple[str, str, str | None, str | None, str | None]
+"""The policy as JSON, when it was created and last replaced (ISO 8601), and who did that."""
 
 
 def to_row(stored: StoredRegionPolicy) -> PolicyRow:
@@ -19,15 +19,19 @@ def to_row(stored: StoredRegionPolicy) -> PolicyRow:
         json.dumps(stored.region_policy.to_wire()),
         stored.created_at.isoformat(),
         None if updated_at is None else updated_at.isoformat(),
+        stored.created_by,
+        stored.updated_by,
     )
 
 
 def from_row(row: PolicyRow) -> StoredRegionPolicy:
-    policy, created_at, updated_at = row
+    policy, created_at, updated_at, created_by, updated_by = row
     return StoredRegionPolicy(
         region_policy=_policy(json.loads(policy)),
         created_at=datetime.fromisoformat(created_at),
+        created_by=created_by,
         updated_at=None if updated_at is None else datetime.fromisoformat(updated_at),
+        updated_by=updated_by,
     )
 
 

@@ -45,7 +45,9 @@ _COMMAND_TIMEOUT = 10.0
 _LOCK = "SELECT pg_advisory_xact_lock(4994354013249)"  # any number, but always the same
 _SELECT = """SELECT inference_id, configuration, key_id, content
     FROM esinfer_endpoint JOIN esinfer_secret USING (inference_id)"""
-_SELECT_POLICY = "SELECT policy, created_at, updated_at FROM esinfer_region_policy"
+_SELECT_POLICY = (
+    "SELECT policy, created_at, updated_at, created_by, updated_by FROM esinfer_region_policy"
+)
 _NOTIFY = f"SELECT pg_notify('{CHANNEL}', $1)"
 
 
@@ -184,14 +186,17 @@ class PostgresqlStore:
         rows = await self._fetch(_SELECT_POLICY)
         return _policy(rows[0]) if rows else None
 
-    async def put_region_policy(self, policy: RegionPolicy, now: datetime) -> StoredRegionPolicy:
+    async def put_region_policy(
+        self, policy: RegionPolicy, now: datetime, by: str | None = None
+    ) -> StoredRegionPolicy:
         async with self._connection() as connection, connection.transaction():
             await connection.execute(_LOCK)  # there is no row to lock before the first PUT
             row = await connection.fetchrow(_SELECT_POLICY)
-            stored = successor(_policy(row) if row else None, policy, now)
+            stored = successor(_policy(row) if row else None, policy, now, by)
             await connection.execute(
-                "INSERT INTO esinfer_region_policy VALUES (1, $1, $2, $3) ON CONFLICT (only_row)"
-                " DO UPDATE SET policy = $1, created_at = $2, updated_at = $3",
+                "INSERT INTO esinfer_region_policy VALUES (1, $1, $2, $3, $4, $5)"
+                " ON CONFLICT (only_row) DO UPDATE SET policy = $1, created_at = $2,"
+                " updated_at = $3, created_by = $4, updated_by = $5",
                 *policies.to_row(stored),
             )
         return stored
@@ -239,4 +244,5 @@ class PostgresqlStore:
 
 
 def _policy(row: Record) -> StoredRegionPolicy:
-    return policies.from_row((row["policy"], row["created_at"], row["updated_at"]))
+    put = row["policy"], row["created_at"], row["updated_at"]
+    return policies.from_row((*put, row["created_by"], row["updated_by"]))

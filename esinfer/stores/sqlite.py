@@ -39,7 +39,9 @@ _LOGGER = logging.getLogger(__name__)
 
 _SELECT = """SELECT inference_id, configuration, key_id, content
     FROM esinfer_endpoint JOIN esinfer_secret USING (inference_id)"""
-_SELECT_POLICY = "SELECT policy, created_at, updated_at FROM esinfer_region_policy"
+_SELECT_POLICY = (
+    "SELECT policy, created_at, updated_at, created_by, updated_by FROM esinfer_region_policy"
+)
 
 
 @asynccontextmanager
@@ -109,8 +111,10 @@ class SqliteStore:
     async def get_region_policy(self) -> StoredRegionPolicy | None:
         return await self._run(self._tables.get_policy)
 
-    async def put_region_policy(self, policy: RegionPolicy, now: datetime) -> StoredRegionPolicy:
-        return await self._run(partial(self._tables.put_policy, policy, now))
+    async def put_region_policy(
+        self, policy: RegionPolicy, now: datetime, by: str | None = None
+    ) -> StoredRegionPolicy:
+        return await self._run(partial(self._tables.put_policy, policy, now, by))
 
     async def delete_region_policy(self) -> bool:
         return await self._run(self._tables.delete_policy)
@@ -191,11 +195,12 @@ class _Tables:
         row = self._connection.execute(_SELECT_POLICY).fetchone()
         return None if row is None else policies.from_row(row)
 
-    def put_policy(self, policy: RegionPolicy, now: datetime) -> StoredRegionPolicy:
+    def put_policy(self, policy: RegionPolicy, now: datetime, by: str | None) -> StoredRegionPolicy:
         with transaction(self._connection):
-            stored = successor(self.get_policy(), policy, now)
+            stored = successor(self.get_policy(), policy, now, by)
             self._connection.execute(
-                "REPLACE INTO esinfer_region_policy VALUES (1, ?, ?, ?)", policies.to_row(stored)
+                "REPLACE INTO esinfer_region_policy VALUES (1, ?, ?, ?, ?, ?)",
+                policies.to_row(stored),
             )
         return stored
 

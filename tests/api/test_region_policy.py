@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -18,7 +19,8 @@ from esinfer.app import make_app
 from esinfer.config import load
 from esinfer.region_policy import MemoryRegionPolicyStore, RegionPolicies, RegionPolicy
 from tests.api.parse_errors import Link, body, illegal, parse, refused
-from tests.conftest import Client, Reply, envelope, run_app
+from tests.conftest import Client, Reply, StartServer, envelope, run_app
+from tests.security import credentials
 
 PATH = "/_inference/_region_policy"
 TOP = "put_region_policy_request"
@@ -109,6 +111,23 @@ async def test_a_put_replaces_the_policy_and_keeps_when_it_was_created(timed: Cl
         expected = {"region_policy": regions, "created_at": FIRST, "updated_at": updated_at}
         assert (reply.status, reply.json) == (200, expected)
         assert (await timed("GET", PATH)).raw == reply.raw
+
+
+async def test_with_security_it_is_told_who_put_it(start: StartServer, tmp_path: Path) -> None:
+    client = await start(f"security.credentials={credentials.write(tmp_path)}")
+    manager, both = credentials.basic("manager"), credentials.basic("both")
+    body = {"region_policy": US}
+
+    created = await client("PUT", PATH, body, headers=manager)
+    got = await client("GET", PATH, headers=credentials.basic("reader"))
+    expected = {**body, "created_at": created.json["created_at"], "created_by": "manager"}
+    assert (created.status, created.json, got.raw) == (200, expected, created.raw)
+
+    updated = await client("PUT", PATH, body, headers=both)
+    got = await client("GET", PATH, headers=manager)
+    expected |= {"updated_at": updated.json["updated_at"], "updated_by": "both"}
+    assert (updated.status, updated.json, got.raw) == (200, expected, updated.raw)
+    assert list(updated.json) == [*body, "created_at", "created_by", "updated_at", "updated_by"]
 
 
 async def test_a_refused_put_changes_nothing(timed: Client) -> None:

@@ -147,6 +147,16 @@ class StoreContract:
         assert await policies.get_region_policy() is None
         assert not await policies.delete_region_policy()
 
+    async def test_a_policy_keeps_who_created_it(self, store: OpenStore) -> None:
+        put, get = store.region_policy.put_region_policy, store.region_policy.get_region_policy
+        stored = await put(EUROPE, NOON, by="me")
+        assert (stored.created_by, stored.updated_by) == ("me", None)
+        assert await get() == stored
+        for by in ("you", None):
+            stored = await put(EUROPE, NOON, by=by)
+            assert (stored.created_by, stored.updated_by) == ("me", by)
+            assert await get() == stored
+
     async def test_of_many_first_policies_one_creates(self, store: OpenStore) -> None:
         put = store.region_policy.put_region_policy
         moments = [NOON + timedelta(seconds=n) for n in range(10)]

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from esinfer.errors import EndpointNotStored, StoreUnavailable
+from esinfer.region_policy import StoredRegionPolicy
 from esinfer.services.registry import ServiceRegistry
 from esinfer.services.stored import EndpointCodec
 from esinfer.stores import sqlite_file
@@ -25,6 +26,7 @@ from esinfer.stores.sqlite import SqliteStore
 from tests.stores.contract import API_KEY, EUROPE, KEY, NOON, DurableContract, Opening, endpoint
 
 VERSION_1 = Path(__file__).parent / "version_1.sql"
+VERSION_2 = Path(__file__).parent / "version_2.sql"
 
 CHANGE = """
 import asyncio, sys
@@ -235,7 +237,16 @@ class TestSqlite(DurableContract):
             assert await store.region_policy.get_region_policy() == stored
         with closing(sqlite3.connect(self.path)) as connection:
             numbers = connection.execute("SELECT number FROM esinfer_migration").fetchall()
-        assert numbers == [(1,), (2,)]
+        assert numbers == [(1,), (2,), (3,)]
+
+    async def test_a_policy_of_version_2_was_put_by_nobody(self, opening: Opening) -> None:
+        self.path.parent.mkdir(parents=True)
+        with closing(sqlite3.connect(self.path)) as connection:
+            connection.executescript(VERSION_1.read_text(encoding="utf-8"))
+            connection.executescript(VERSION_2.read_text(encoding="utf-8"))
+        async with opening() as store:
+            stored = await store.region_policy.get_region_policy()
+        assert stored == StoredRegionPolicy(region_policy=EUROPE, created_at=NOON)
 
     async def test_another_programs_database_is_left_alone(self, opening: Opening) -> None:
         self.path.parent.mkdir(parents=True)
