@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Sequence
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that was typed; the exit status."""
     try:
         from esinfer import cli  # noqa: PLC0415 -- whoever is impatient interrupts this
 
-        return cli.main()
+        return cli.main(argv)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
 

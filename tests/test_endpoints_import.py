@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from esinfer import endpoints_import
-from esinfer.cli import main
+from esinfer.__main__ import main
 from esinfer.remote import Remote
 from tests.conftest import PROBES, Answer, Client, Upstream, run_app
 
