@@ -340,7 +340,32 @@ class EndpointUnreadable(StatusException):
     """What is stored under an id is no endpoint that this esinfer can read."""
 
     status = 500
-    template = "Failed to read stored inference endpoint [{inference_id}]"
+    template = (
+        "Failed to read stored inference endpoint [{inference_id}]; DELETE it with force=true,"
+        " or put it back from a backup"
+    )
+
+
+class EndpointSealed(EndpointUnreadable):
+    template = (
+        "Stored inference endpoint [{inference_id}] was encrypted with a key that this server"
+        " does not have; start it again with that key"
+    )
+
+
+class StoreSealed(StatusException):
+    """What this server would write, those who have the key could not read any more."""
+
+    status = 500
+    template = (
+        "The store of inference endpoints was encrypted with a key that this server does not"
+        " have; start it again with that key"
+    )
+
+
+class RegionPolicyUnreadable(StatusException):
+    status = 500
+    template = "Failed to read the stored region policy; PUT replaces it, DELETE removes it"
 
 
 class StoreUnavailable(StatusException):

@@ -25,6 +25,7 @@ from esinfer.errors import (
     ElasticsearchError,
     EndpointNotFound,
     EndpointToUpdateNotFound,
+    EndpointUnreadable,
     InvalidTaskType,
     MissingService,
     MissingServiceSettings,
@@ -237,13 +238,19 @@ class Lifecycle:
 
     # -- delete
 
-    async def delete(self, inference_id: str, task_type: TaskType, *, dry_run: bool) -> None:
+    async def delete(
+        self, inference_id: str, task_type: TaskType, *, dry_run: bool, force: bool = False
+    ) -> None:
         """Remove an endpoint, or with ``dry_run`` only make sure that it is there.
 
-        Nothing can refer to an endpoint here, so there is nothing for
-        ``force`` to override.
+        Nothing can refer to an endpoint here, so ``force`` overrides only that
+        what is stored cannot be read; then nobody knows its task type, either.
         """
-        await self.get(inference_id, task_type)
+        try:
+            await self.get(inference_id, task_type)
+        except EndpointUnreadable:
+            if not (force or dry_run):  # this is the order of Elasticsearch's checks
+                raise
         if dry_run:
             return
         if inference_id in self._updating:

@@ -157,7 +157,9 @@ async def _list(request: web.Request, task_type: TaskType) -> web.StreamResponse
 @documented(
     "Delete an inference endpoint",
     parameters=[
-        Parameter(name="force", description="Even if it is in use.", schema=BOOLEAN),
+        Parameter(
+            name="force", description="Even if it is in use or cannot be read.", schema=BOOLEAN
+        ),
         Parameter(name="dry_run", description="Only tell what uses it.", schema=BOOLEAN),
     ],
     answer=record(
@@ -169,11 +171,12 @@ async def _list(request: web.Request, task_type: TaskType) -> web.StreamResponse
 async def delete(request: web.Request) -> web.StreamResponse:
     """``DELETE /_inference/[{task_type}/]{inference_id}?force&dry_run``."""
     task_type = _task_type(request)
-    request[PARAMETERS].boolean("force")
+    force = request[PARAMETERS].boolean("force")
     dry_run = request[PARAMETERS].boolean("dry_run")
     reject_body(request)
     inference_id = request.match_info["inference_id"]
-    await request[NAMESPACE].lifecycle.delete(inference_id, task_type, dry_run=dry_run)
+    lifecycle = request[NAMESPACE].lifecycle
+    await lifecycle.delete(inference_id, task_type, dry_run=dry_run, force=force)
     answer: dict[str, object] = {"acknowledged": not dry_run, "pipelines": [], "indexes": []}
     if dry_run:
         answer["error_message"] = ""

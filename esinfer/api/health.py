@@ -12,7 +12,7 @@ from esinfer.api.endpoints import reject_body
 from esinfer.api.keys import NAMESPACES
 from esinfer.api.operation import documented
 from esinfer.api.responses import respond_json
-from esinfer.errors import ServerStopping, StoreUnavailable
+from esinfer.errors import RegionPolicyUnreadable, ServerStopping, StoreUnavailable
 from esinfer.json_schema import record
 from esinfer.readiness import READINESS
 from esinfer.region_policy import NoRegionPolicy
@@ -44,7 +44,7 @@ async def _ask_store(app: web.Application) -> None:
     try:
         async with asyncio.timeout(_PATIENCE):
             await app[NAMESPACES].default.region_policy.get()
-    except NoRegionPolicy:
+    except (NoRegionPolicy, RegionPolicyUnreadable):  # which the store has answered
         return
     except TimeoutError as error:
         raise StoreUnavailable from error

@@ -14,7 +14,7 @@ from esinfer.api.keys import ABOUT, NAMESPACES
 from esinfer.api.operation import documented
 from esinfer.api.responses import respond_as
 from esinfer.endpoints import EndpointStore
-from esinfer.errors import ElasticsearchError, RouterError
+from esinfer.errors import ElasticsearchError, EndpointUnreadable, RouterError
 from esinfer.metrics.meters import Meters
 
 _SHARE = 0.05
@@ -29,12 +29,17 @@ class EndpointCounts:
         self._next = 0.0
 
     async def get(self, store: EndpointStore) -> Mapping[tuple[str, str], int] | None:
-        """By service and task type; None if the store does not answer."""
+        """By service and task type; None if the store does not answer.
+
+        While an endpoint cannot be read, as they were before.
+        """
         began = monotonic()
         if began < self._next:
             return self._counts
         try:
             endpoints = await store.list()
+        except EndpointUnreadable:
+            return self._counts
         except ElasticsearchError:
             return None
         self._counts = Counter((each.service, str(each.task_type)) for each in endpoints)

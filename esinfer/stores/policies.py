@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from esinfer.region_policy import CspRegion, RegionPolicy, StoredRegionPolicy
+from esinfer.errors import RegionPolicyUnreadable
+from esinfer.region_policy import CspRegion, RegionPolicy, StoredRegionPolicy, successor
 
+_LOGGER = logging.getLogger(__name__)
 PolicyRow: TypeAlias = tuple[str, str, str | None, str | None, str | None]
 """The policy as JSON, when it was created and last replaced (ISO 8601), and who did that."""
 
@@ -25,12 +28,33 @@ def to_row(stored: StoredRegionPolicy) -> PolicyRow:
 
 
 def from_row(row: PolicyRow) -> StoredRegionPolicy:
+    """The policy; RegionPolicyUnreadable if the row is damaged."""
+    try:
+        return _stored(row)
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        problem = type(error).__name__
+        _LOGGER.error("the stored region policy cannot be read: %s", problem)  # noqa: TRY400
+        raise RegionPolicyUnreadable from None  # the log has said it
+
+
+def after(
+    row: PolicyRow | None, policy: RegionPolicy, now: datetime, by: str | None
+) -> StoredRegionPolicy:
+    """The ``successor`` of a row; a damaged one counts for nothing."""
+    try:
+        stored = None if row is None else from_row(row)
+    except RegionPolicyUnreadable:
+        stored = None
+    return successor(stored, policy, now, by)
+
+
+def _stored(row: PolicyRow) -> StoredRegionPolicy:
     policy, created_at, updated_at, created_by, updated_by = row
     return StoredRegionPolicy(
         region_policy=_policy(json.loads(policy)),
         created_at=datetime.fromisoformat(created_at),
-        created_by=created_by,
         updated_at=None if updated_at is None else datetime.fromisoformat(updated_at),
+        created_by=created_by,
         updated_by=updated_by,
     )
 

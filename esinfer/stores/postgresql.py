@@ -22,10 +22,11 @@ from esinfer.errors import (
     ElasticsearchError,
     EndpointAlreadyExists,
     EndpointNotStored,
+    StoreSealed,
     StoreUnavailable,
     UpdateInProgress,
 )
-from esinfer.region_policy import RegionPolicy, StoredRegionPolicy, successor
+from esinfer.region_policy import RegionPolicy, StoredRegionPolicy
 from esinfer.stores import migrations, policies
 from esinfer.stores.cache import EndpointCache
 from esinfer.stores.errors import StoreError
@@ -43,8 +44,11 @@ _CONNECT_TIMEOUT = 10.0
 _COMMAND_TIMEOUT = 10.0
 
 _LOCK = "SELECT pg_advisory_xact_lock(4994354013249)"  # any number, but always the same
-_SELECT = """SELECT inference_id, configuration, key_id, content
-    FROM esinfer_endpoint JOIN esinfer_secret USING (inference_id)"""
+_SHARED_LOCK = "SELECT pg_advisory_xact_lock_shared(4994354013249)"
+# Whose secret is gone is there, and unreadable.
+_SELECT = """SELECT inference_id, configuration, coalesce(key_id, '') AS key_id,
+        coalesce(content, '') AS content
+    FROM esinfer_endpoint LEFT JOIN esinfer_secret USING (inference_id)"""
 _SELECT_POLICY = (
     "SELECT policy, created_at, updated_at, created_by, updated_by FROM esinfer_region_policy"
 )
@@ -144,6 +148,7 @@ class PostgresqlStore:
     async def create(self, endpoint: InferenceEndpoint) -> None:
         row = self._rows.to_row(endpoint)
         async with self._changing(endpoint.inference_id) as connection:
+            await self._refuse_unknown_seals(connection)
             created = await connection.fetchval(
                 "INSERT INTO esinfer_endpoint VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING 1",
                 *(row.inference_id, row.configuration),
@@ -158,8 +163,10 @@ class PostgresqlStore:
     async def replace(self, endpoint: InferenceEndpoint, *, stored: InferenceEndpoint) -> bool:
         row = self._rows.to_row(endpoint)
         async with self._changing(endpoint.inference_id) as connection:
+            await self._refuse_unknown_seals(connection)
             current = await connection.fetchrow(
-                f"{_SELECT} WHERE inference_id = $1 FOR UPDATE", row.inference_id
+                f"{_SELECT} WHERE inference_id = $1 FOR UPDATE OF esinfer_endpoint",
+                row.inference_id,
             )
             if current is None:
                 return False
@@ -175,6 +182,14 @@ class PostgresqlStore:
             )
         return True
 
+    async def _refuse_unknown_seals(self, connection: PoolConnectionProxy[Record]) -> None:
+        """StoreSealed if another server has sealed something with a key that is not here."""
+        await connection.execute(_SHARED_LOCK)  # one that starts may be about to
+        known = self._rows.keys.known
+        query = "SELECT 1 FROM esinfer_secret WHERE key_id != ALL($1) LIMIT 1"
+        if await connection.fetchval(query, known):
+            raise StoreSealed
+
     async def delete(self, inference_id: str) -> bool:
         async with self._changing(inference_id, StoreUnavailable()) as connection:
             deleted = await connection.fetchval(
@@ -184,7 +199,7 @@ class PostgresqlStore:
 
     async def get_region_policy(self) -> StoredRegionPolicy | None:
         rows = await self._fetch(_SELECT_POLICY)
-        return _policy(rows[0]) if rows else None
+        return policies.from_row(_policy_row(rows[0])) if rows else None
 
     async def put_region_policy(
         self, policy: RegionPolicy, now: datetime, by: str | None = None
@@ -192,7 +207,7 @@ class PostgresqlStore:
         async with self._connection() as connection, connection.transaction():
             await connection.execute(_LOCK)  # there is no row to lock before the first PUT
             row = await connection.fetchrow(_SELECT_POLICY)
-            stored = successor(_policy(row) if row else None, policy, now, by)
+            stored = policies.after(_policy_row(row) if row else None, policy, now, by)
             await connection.execute(
                 "INSERT INTO esinfer_region_policy VALUES (1, $1, $2, $3, $4, $5)"
                 " ON CONFLICT (only_row) DO UPDATE SET policy = $1, created_at = $2,"
@@ -243,6 +258,6 @@ class PostgresqlStore:
             raise failure or StoreUnavailable from error
 
 
-def _policy(row: Record) -> StoredRegionPolicy:
+def _policy_row(row: Record) -> policies.PolicyRow:
     put = row["policy"], row["created_at"], row["updated_at"]
-    return policies.from_row((*put, row["created_by"], row["updated_by"]))
+    return (*put, row["created_by"], row["updated_by"])

@@ -12,8 +12,9 @@ from functools import lru_cache
 from typing import Protocol
 
 from esinfer.endpoints import InferenceEndpoint
-from esinfer.errors import EndpointUnreadable
-from esinfer.stores.sealing import Keys, Sealed
+from esinfer.errors import EndpointSealed, EndpointUnreadable
+from esinfer.stores.errors import StoreError
+from esinfer.stores.sealing import KeyMissing, Keys, Sealed, UnsealError
 
 _LOGGER = logging.getLogger(__name__)
 _REMEMBERED = 16_384
@@ -66,6 +67,7 @@ class Rows:
     def to_endpoint(self, row: Row) -> InferenceEndpoint:
         """The endpoint; EndpointUnreadable if the row is damaged or a newer esinfer's.
 
+        EndpointSealed, which is one, if another server has sealed it with a key of its own.
         It is read once: most rows of a list are those of the list before.
         """
         return self._load(row)
@@ -80,6 +82,8 @@ class Rows:
                     secrets=secrets,
                 )
             )
+        except KeyMissing:
+            raise EndpointSealed(inference_id=row.inference_id) from None
         except ValueError as error:  # its text may quote what is secret
             _LOGGER.error(  # noqa: TRY400 -- as above
                 "stored inference endpoint [%s] cannot be read: %s",
@@ -89,5 +93,13 @@ class Rows:
             raise EndpointUnreadable(inference_id=row.inference_id) from None
 
     def renewed(self, inference_id: str, sealed: Sealed) -> Sealed:
-        """The same content, sealed with the first key."""
-        return self.keys.seal(inference_id, self.keys.unseal(inference_id, sealed))
+        """The same content, sealed with the first key; StoreError if it is damaged."""
+        try:
+            content = self.keys.unseal(inference_id, sealed)
+        except UnsealError as error:
+            raise StoreError(
+                f"the secret of stored inference endpoint [{inference_id}] cannot be decrypted, so"
+                " nothing is encrypted anew; start with the keys as they were and DELETE the"
+                " endpoint with force=true"
+            ) from error
+        return self.keys.seal(inference_id, content)

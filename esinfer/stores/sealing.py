@@ -37,6 +37,10 @@ class UnsealError(ValueError):
     """The content was not sealed with this key for this id, or has been tampered with."""
 
 
+class KeyMissing(UnsealError):
+    """The content was sealed with a key that is not here."""
+
+
 class Keys:
     """The keys of a store; the first, if there is one, seals."""
 
@@ -51,6 +55,8 @@ class Keys:
                 ) from error
             self._ciphers = {_key_id(key): aead.AESGCM(key) for key in keys}
         self.current = next(iter(self._ciphers), OPEN)
+        self.known = [OPEN, *self._ciphers]
+        """Ids of the keys that open something."""
 
     def seal(self, inference_id: str, content: bytes) -> Sealed:
         """The content, sealed with the first key for this id."""
@@ -66,7 +72,7 @@ class Keys:
         if sealed.key_id == OPEN:
             return sealed.content
         if sealed.key_id not in self._ciphers:
-            raise UnsealError("the key is not there")
+            raise KeyMissing("the key is not there")
         from cryptography.exceptions import InvalidTag  # noqa: PLC0415 -- an extra
 
         nonce, closed = sealed.content[:_NONCE_BYTES], sealed.content[_NONCE_BYTES:]
@@ -78,7 +84,7 @@ class Keys:
 
     def check(self, key_ids: Iterable[str]) -> None:
         """Refuse a store in which something was sealed with a key that is not here."""
-        if set(key_ids) - {OPEN, *self._ciphers}:
+        if set(key_ids) - set(self.known):
             problem = "are encrypted with another key" if self._ciphers else "are encrypted"
             raise StoreError(
                 f"the secrets in the store {problem}; give the key they were encrypted with"

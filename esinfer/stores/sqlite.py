@@ -24,10 +24,11 @@ from esinfer.errors import (
     ElasticsearchError,
     EndpointAlreadyExists,
     EndpointNotStored,
+    StoreSealed,
     StoreUnavailable,
     UpdateInProgress,
 )
-from esinfer.region_policy import RegionPolicy, StoredRegionPolicy, successor
+from esinfer.region_policy import RegionPolicy, StoredRegionPolicy
 from esinfer.stores import policies
 from esinfer.stores.cache import EndpointCache
 from esinfer.stores.rows import Row, Rows
@@ -37,8 +38,10 @@ from esinfer.stores.sqlite_file import connect, transaction
 T = TypeVar("T")
 _LOGGER = logging.getLogger(__name__)
 
-_SELECT = """SELECT inference_id, configuration, key_id, content
-    FROM esinfer_endpoint JOIN esinfer_secret USING (inference_id)"""
+# Whose secret is gone is there, and unreadable; what was put there by hand may be text.
+_SELECT = """SELECT inference_id, configuration, coalesce(key_id, ''),
+        CAST(coalesce(content, '') AS BLOB)
+    FROM esinfer_endpoint LEFT JOIN esinfer_secret USING (inference_id)"""
 _SELECT_POLICY = (
     "SELECT policy, created_at, updated_at, created_by, updated_by FROM esinfer_region_policy"
 )
@@ -155,6 +158,7 @@ class _Tables:
     def create(self, endpoint: InferenceEndpoint) -> None:
         row = self._rows.to_row(endpoint)
         with transaction(self._connection):
+            self._refuse_unknown_seals()
             created = self._connection.execute(
                 "INSERT INTO esinfer_endpoint VALUES (?, ?) ON CONFLICT DO NOTHING",
                 (row.inference_id, row.configuration),
@@ -169,6 +173,7 @@ class _Tables:
     def replace(self, endpoint: InferenceEndpoint, stored: InferenceEndpoint) -> bool:
         row = self._rows.to_row(endpoint)
         with transaction(self._connection):
+            self._refuse_unknown_seals()
             current = self.get(endpoint.inference_id)
             if current is None:
                 return False
@@ -184,6 +189,17 @@ class _Tables:
             )
         return True
 
+    def _refuse_unknown_seals(self) -> None:
+        """StoreSealed if another server has sealed something with a key that is not here."""
+        known = self._rows.keys.known
+        marks = ", ".join("?" * len(known))
+        found = self._connection.execute(
+            f"SELECT 1 FROM esinfer_secret WHERE key_id NOT IN ({marks}) LIMIT 1",  # noqa: S608 -- marks
+            known,
+        )
+        if found.fetchone():
+            raise StoreSealed
+
     def delete(self, inference_id: str) -> bool:
         with transaction(self._connection):  # the secret goes with it
             deleted = self._connection.execute(
@@ -192,12 +208,16 @@ class _Tables:
         return deleted.rowcount > 0
 
     def get_policy(self) -> StoredRegionPolicy | None:
-        row = self._connection.execute(_SELECT_POLICY).fetchone()
+        row = self._policy_row()
         return None if row is None else policies.from_row(row)
+
+    def _policy_row(self) -> policies.PolicyRow | None:
+        row: policies.PolicyRow | None = self._connection.execute(_SELECT_POLICY).fetchone()
+        return row
 
     def put_policy(self, policy: RegionPolicy, now: datetime, by: str | None) -> StoredRegionPolicy:
         with transaction(self._connection):
-            stored = successor(self.get_policy(), policy, now, by)
+            stored = policies.after(self._policy_row(), policy, now, by)
             self._connection.execute(
                 "REPLACE INTO esinfer_region_policy VALUES (1, ?, ?, ?, ?, ?)",
                 policies.to_row(stored),

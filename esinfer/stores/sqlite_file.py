@@ -109,7 +109,7 @@ def _renew_seals(connection: sqlite3.Connection, rows: Rows) -> bool:
     keys = rows.keys
     keys.check(key for (key,) in connection.execute("SELECT DISTINCT key_id FROM esinfer_secret"))
     old = connection.execute(
-        "SELECT inference_id, key_id, content FROM esinfer_secret WHERE key_id != ?",
+        "SELECT inference_id, key_id, CAST(content AS BLOB) FROM esinfer_secret WHERE key_id != ?",
         (keys.current,),
     ).fetchall()
     for inference_id, key_id, content in old:

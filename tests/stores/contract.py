@@ -23,7 +23,14 @@ from esinfer.endpoints import (
     Secret,
     SecretSettings,
 )
-from esinfer.errors import EndpointAlreadyExists, EndpointUnreadable, UpdateInProgress
+from esinfer.errors import (
+    EndpointAlreadyExists,
+    EndpointSealed,
+    EndpointUnreadable,
+    RegionPolicyUnreadable,
+    StoreSealed,
+    UpdateInProgress,
+)
 from esinfer.region_policy import CspRegion, RegionPolicy, StoredRegionPolicy
 from esinfer.services.hugging_face import EmbeddingSettings
 from esinfer.stores.errors import StoreError
@@ -272,7 +279,7 @@ class DurableContract(StoreContract):
         )
         async with opening(KEY) as store:
             assert await store.endpoints.get("mine") == endpoint("mine")
-            reason = r"^Failed to read stored inference endpoint \[theirs\]$"
+            reason = r"^Failed to read stored inference endpoint \[theirs\]; DELETE it with force"
             with pytest.raises(EndpointUnreadable, match=reason):
                 await store.endpoints.get("theirs")
             with pytest.raises(EndpointUnreadable, match=reason):
@@ -291,6 +298,76 @@ class DurableContract(StoreContract):
             with pytest.raises(EndpointUnreadable):
                 await store.endpoints.get("id")
         assert API_KEY not in caplog.text
+
+    async def test_a_damaged_secret_keeps_keys_from_being_changed_and_is_named(
+        self, opening: Opening
+    ) -> None:
+        async with opening(KEY) as store:
+            await store.endpoints.create(endpoint("good"))
+            await store.endpoints.create(endpoint("bad"))
+        await self.tamper("UPDATE esinfer_secret SET content = 'x' WHERE inference_id = 'bad'")
+        with pytest.raises(StoreError, match=r"endpoint \[bad\] cannot be decrypted") as caught:
+            async with opening(f"{OTHER_KEY},{KEY}"):
+                pass
+        assert "\n" not in str(caught.value)
+        async with opening(KEY) as store:
+            assert await store.endpoints.delete("bad")
+        async with opening(f"{OTHER_KEY},{KEY}") as store:
+            assert await store.endpoints.list() == [endpoint("good")]
+
+    async def test_an_endpoint_without_its_secret_is_there_and_unreadable(
+        self, opening: Opening
+    ) -> None:
+        async with opening() as store:
+            await store.endpoints.create(endpoint())
+            await self.tamper("DELETE FROM esinfer_secret")
+        async with opening() as store:
+            with pytest.raises(EndpointUnreadable):
+                await store.endpoints.get("id")
+            with pytest.raises(EndpointUnreadable):
+                await store.endpoints.list()
+            with pytest.raises(EndpointUnreadable):
+                await store.endpoints.replace(endpoint(dimensions=3), stored=endpoint())
+            with pytest.raises(EndpointAlreadyExists):
+                await store.endpoints.create(endpoint())
+            assert await store.endpoints.delete("id")
+            await store.endpoints.create(endpoint())
+            assert await store.endpoints.get("id") == endpoint()
+
+    @pytest.mark.parametrize("key", ["", OTHER_KEY])
+    async def test_who_has_not_the_key_of_the_store_writes_no_more(
+        self, opening: Opening, key: str
+    ) -> None:
+        async with opening(key) as old, opening(f"{KEY},{key}" if key else KEY) as new:
+            await old.endpoints.create(endpoint())
+            await new.endpoints.create(endpoint("new"))
+            for change in (
+                old.endpoints.create(endpoint("other")),
+                old.endpoints.replace(endpoint(dimensions=3), stored=endpoint()),
+            ):
+                with pytest.raises(StoreSealed, match="a key that this server does not have"):
+                    await change
+            with pytest.raises(EndpointSealed, match=r"\[new\] was encrypted with a key that"):
+                await old.endpoints.get("new")
+            with pytest.raises(EndpointSealed):
+                await old.endpoints.list()
+            assert await new.endpoints.list() == [endpoint(), endpoint("new")]
+
+    @pytest.mark.parametrize("damage", ["policy = '{'", "policy = '[]'", "created_at = 'x'"])
+    async def test_a_damaged_policy_is_told_and_can_be_replaced(
+        self, opening: Opening, caplog: pytest.LogCaptureFixture, damage: str
+    ) -> None:
+        later = NOON + timedelta(seconds=1)
+        async with opening() as store:
+            policies = store.region_policy
+            await policies.put_region_policy(EUROPE, NOON)
+            await self.tamper(f"UPDATE esinfer_region_policy SET {damage}")  # noqa: S608 -- ours
+            with pytest.raises(RegionPolicyUnreadable, match=r"^Failed to read the stored region"):
+                await policies.get_region_policy()
+            assert "the stored region policy cannot be read" in caplog.text
+            stored = await policies.put_region_policy(EUROPE, later)
+            assert stored == StoredRegionPolicy(region_policy=EUROPE, created_at=later)
+            assert await policies.get_region_policy() == stored
 
     async def test_a_newer_schema_is_refused(self, opening: Opening) -> None:
         async with opening() as store:

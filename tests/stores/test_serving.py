@@ -131,6 +131,85 @@ async def test_a_store_that_fails_is_answered_as_elasticsearch_does(
     assert API_KEY not in reply.text + caplog.text
 
 
+UNREADABLE = envelope(
+    "status_exception",
+    "Failed to read stored inference endpoint [id]; DELETE it with force=true, or put it back from"
+    " a backup",
+    500,
+)
+
+
+async def tamper(path: Path, statement: str) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(statement)
+
+
+@pytest.mark.parametrize(
+    "damage", ["UPDATE esinfer_endpoint SET configuration = '{'", "DELETE FROM esinfer_secret"]
+)
+async def test_force_deletes_what_cannot_be_read(
+    path: Path, upstream: Upstream, damage: str
+) -> None:
+    async with serving(path) as client:
+        await create(client, upstream)
+        await tamper(path, damage)
+        assert (await client("GET", "/_inference")).json == UNREADABLE
+        assert (await client("GET", "/_inference/id")).json == UNREADABLE
+        assert (await client("DELETE", "/_inference/id")).json == UNREADABLE
+        assert "\nesinfer_store_up 1.0\n" in (await client("GET", "/_esinfer/metrics")).text
+        dry = await client("DELETE", "/_inference/id?dry_run")
+        answer = {"acknowledged": False, "pipelines": [], "indexes": [], "error_message": ""}
+        assert (dry.status, dry.json) == (200, answer)
+        deleted = await client("DELETE", "/_inference/id?force=true")
+        answer = {"acknowledged": True, "pipelines": [], "indexes": []}
+        assert (deleted.status, deleted.json) == (200, answer)
+        assert (await client("DELETE", "/_inference/id?force=true")).status == 404
+        await create(client, upstream)
+
+
+async def test_a_damaged_policy_is_an_error_until_it_is_replaced(path: Path) -> None:
+    policy = {"region_policy": {"allowed_geos": ["eu"]}}
+    async with serving(path) as client:
+        await client("PUT", POLICY, policy)
+        await tamper(path, "UPDATE esinfer_region_policy SET policy = '{'")
+        assert (await client("GET", POLICY)).json == envelope(
+            "status_exception",
+            "Failed to read the stored region policy; PUT replaces it, DELETE removes it",
+            500,
+        )
+        assert (await client("GET", "/_esinfer/ready")).status == 200
+        assert (await client("PUT", POLICY, policy)).status == 200
+        assert (await client("GET", POLICY)).json["region_policy"] == policy["region_policy"]
+        await tamper(path, "UPDATE esinfer_region_policy SET policy = '{'")
+        assert (await client("DELETE", POLICY)).json == {"acknowledged": True}
+
+
+async def test_who_lacks_the_key_of_the_store_reads_and_writes_no_more(
+    path: Path, upstream: Upstream
+) -> None:
+    async with serving(path) as old:
+        await create(old, upstream)
+        async with serving(path, f"store.key={KEY}") as new:
+            assert (await new("GET", "/_inference/id")).status == 200
+            assert (await old("GET", "/_inference/id")).json == envelope(
+                "status_exception",
+                "Stored inference endpoint [id] was encrypted with a key that this server does not"
+                " have; start it again with that key",
+                500,
+            )
+            upstream.answers(Answer.json(PROBES["text_embedding"]))
+            settings = {"url": upstream.url, "api_key": API_KEY}
+            body = {"service": "hugging_face", "service_settings": settings}
+            assert (await old("PUT", "/_inference/text_embedding/other", body)).json == envelope(
+                "status_exception",
+                "The store of inference endpoints was encrypted with a key that this server does"
+                " not have; start it again with that key",
+                500,
+            )
+            listed = (await new("GET", "/_inference")).json["endpoints"]
+            assert [each["inference_id"] for each in listed] == ["id"]
+
+
 async def run_serve(*settings: str) -> tuple[int | None, str, str]:
     """Status, output and errors of a server that does not start."""
     options = [f"--set={setting}" for setting in settings]
