@@ -54,6 +54,8 @@ class Rows:
     def __init__(self, codec: Codec, keys: Keys) -> None:
         self._codec = codec
         self.keys = keys
+        self.renewals = 0
+        """How many secrets have been sealed anew."""
         self._load = lru_cache(maxsize=_REMEMBERED)(self._read)
 
     def to_row(self, endpoint: InferenceEndpoint) -> Row:
@@ -102,4 +104,5 @@ class Rows:
                 " nothing is encrypted anew; start with the keys as they were and DELETE the"
                 " endpoint with force=true"
             ) from error
+        self.renewals += 1
         return self.keys.seal(inference_id, content)

@@ -1,6 +1,6 @@
 """The SQLite file: who may read it, how it is opened, its schema, its keys.
 
-All functions are for one thread, the store's own.
+All functions that are given a connection are for the one thread that has it.
 """
 
 from __future__ import annotations
@@ -20,10 +20,18 @@ from esinfer.stores.sealing import Sealed
 
 APPLICATION_ID: Final = 0x45_53_49_4E  # "ESIN", so that no other program's file is taken for ours
 BUSY_TIMEOUT: Final = 10.0
-"""Seconds that a change waits for those of other processes."""
+"""Seconds from its arrival on that a change waits for those before it, other processes' too."""
 _RETRY_DELAY = 0.01
 _PRIVATE_FILE = 0o600
 _PRIVATE_DIRECTORY = 0o700
+
+
+def resolved(path: Path) -> Path:
+    """The file itself, whose name SQLite gives to those beside it, where ``path`` is a link."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError) as error:  # the latter for links in a circle
+        raise StoreError(f"store.path: cannot use {path}: it leads nowhere") from error
 
 
 def connect(path: Path, rows: Rows) -> sqlite3.Connection:
@@ -58,19 +66,32 @@ def _create(path: Path) -> None:
 
 def _prepare(connection: sqlite3.Connection, path: Path, rows: Rows) -> None:
     _refuse_foreign(connection, path)
-    for each in (path, *(path.with_name(path.name + tail) for tail in ("-wal", "-shm"))):
-        if each.exists() and each.stat().st_mode & 0o777 != _PRIVATE_FILE:
-            each.chmod(_PRIVATE_FILE)
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA secure_delete = ON")  # an old secret is no longer in the file
     with transaction(connection):
         _migrate(connection, path)
-        renewed = _renew_seals(connection, rows)
+        _renew_seals(connection, rows)
+        _close_to_others(path)
     if _switch_to_wal(connection) != "wal":
         raise StoreError(f"store.path: the file system of {path} does not support SQLite's WAL")
-    if renewed:  # nor in the log
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _close_to_others(path: Path) -> None:
+    """Leave the files, which are ours by now, to their owner alone."""
+    for each in (path, *(path.with_name(path.name + tail) for tail in ("-wal", "-shm"))):
+        try:
+            if each.exists() and each.stat().st_mode & 0o777 != _PRIVATE_FILE:
+                each.chmod(_PRIVATE_FILE)
+        except OSError as error:
+            problem = f"cannot keep others from reading {each}: {error.strerror}"
+            raise StoreError(f"store.path: {problem}") from error
+
+
+def empty_log(connection: sqlite3.Connection) -> bool:
+    """Whether nothing of the log, and so of what has been overwritten, is left."""
+    is_busy: int = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    return not is_busy
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> str:
@@ -104,13 +125,12 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute(statement)
 
 
-def _renew_seals(connection: sqlite3.Connection, rows: Rows) -> bool:
-    """Seal what another key has sealed, or none, with the first key; whether there was any."""
-    keys = rows.keys
-    keys.check(key for (key,) in connection.execute("SELECT DISTINCT key_id FROM esinfer_secret"))
+def _renew_seals(connection: sqlite3.Connection, rows: Rows) -> None:
+    """Seal what another key has sealed, or none, with the first key."""
+    _check_keys(connection, rows)
     old = connection.execute(
         "SELECT inference_id, key_id, CAST(content AS BLOB) FROM esinfer_secret WHERE key_id != ?",
-        (keys.current,),
+        (rows.keys.current,),
     ).fetchall()
     for inference_id, key_id, content in old:
         sealed = rows.renewed(inference_id, Sealed(key_id=key_id, content=content))
@@ -118,7 +138,28 @@ def _renew_seals(connection: sqlite3.Connection, rows: Rows) -> bool:
             "UPDATE esinfer_secret SET key_id = ?, content = ? WHERE inference_id = ?",
             (sealed.key_id, sealed.content, inference_id),
         )
-    return bool(old)
+
+
+def _check_keys(connection: sqlite3.Connection, rows: Rows) -> None:
+    rows.keys.check(
+        key_id for (key_id,) in connection.execute("SELECT DISTINCT key_id FROM esinfer_secret")
+    )
+
+
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """Another connection to a file that ``connect`` has made ready; it changes nothing."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def wait_until(connection: sqlite3.Connection, deadline: float) -> None:
+    """Have statements wait for other processes no longer than to a moment of the monotonic clock.
+
+    SQLite counts from the statement on.
+    """
+    left = max(0.0, deadline - time.monotonic())
+    connection.execute(f"PRAGMA busy_timeout = {int(left * 1000)}")
 
 
 @contextmanager

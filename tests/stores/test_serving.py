@@ -7,7 +7,9 @@ import sqlite3
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
+from functools import partial
 from pathlib import Path
+from time import monotonic
 
 import aiohttp
 import pytest
@@ -208,6 +210,30 @@ async def test_who_lacks_the_key_of_the_store_reads_and_writes_no_more(
             )
             listed = (await new("GET", "/_inference")).json["endpoints"]
             assert [each["inference_id"] for each in listed] == ["id"]
+
+
+async def test_a_lock_keeps_each_change_waiting_its_own_time_and_reads_not_at_all(
+    path: Path, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(path) as client:
+        await create(client, upstream)
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+                waiting = group.create_task(client("DELETE", "/_inference/id"))
+                for address in ("/_inference", "/_inference/id", "/_esinfer/ready"):
+                    assert (await client("GET", address)).status == 200
+                assert (await client("GET", "/_inference/none")).status == 404
+                assert not waiting.done()
+                other.execute("COMMIT")
+            assert waiting.result().status == 200
+            other.execute("BEGIN IMMEDIATE")
+            monkeypatch.setattr(sqlite_file, "BUSY_TIMEOUT", 0.5)
+            began = monotonic()
+            put = partial(client, "PUT", POLICY, {"region_policy": {"allowed_geos": ["eu"]}})
+            replies = await asyncio.gather(*(put() for _ in range(8)))
+            assert [each.status for each in replies] == [503] * 8
+            assert monotonic() - began < 2  # 4 one after the other
 
 
 async def run_serve(*settings: str) -> tuple[int | None, str, str]:

@@ -17,7 +17,7 @@ from esinfer.errors import EndpointNotStored, StoreUnavailable
 from esinfer.region_policy import StoredRegionPolicy
 from esinfer.services.registry import ServiceRegistry
 from esinfer.services.stored import EndpointCodec
-from esinfer.stores import sqlite_file
+from esinfer.stores import sqlite, sqlite_file
 from esinfer.stores.errors import StoreError
 from esinfer.stores.opening import OpenStore, StoreSettings, open_store
 from esinfer.stores.rows import Rows
@@ -45,9 +45,12 @@ asyncio.run(main())
 """
 
 
+def settings_of(path: Path | str, key: str = "") -> StoreSettings:
+    return StoreSettings(kind="sqlite", path=str(path), key=key)
+
+
 def open_file(path: Path | str, key: str = "") -> AbstractAsyncContextManager[OpenStore]:
-    settings = StoreSettings(kind="sqlite", path=str(path), key=key)
-    return open_store(settings, EndpointCodec(ServiceRegistry()), {})
+    return open_store(settings_of(path, key), EndpointCodec(ServiceRegistry()), {})
 
 
 def mode(path: Path) -> int:
@@ -87,6 +90,97 @@ class TestSqlite(DurableContract):
         self.path.chmod(0o644)
         async with opening():
             assert mode(self.path) == 0o600
+
+    async def test_a_file_that_is_refused_keeps_its_mode(self, opening: Opening) -> None:
+        async with opening():
+            pass
+        await self.tamper("INSERT INTO esinfer_migration VALUES (99)")
+        self.path.chmod(0o644)
+        with pytest.raises(StoreError, match="newer esinfer"):
+            async with opening():
+                pass
+        assert mode(self.path) == 0o644
+
+    async def test_a_file_that_cannot_be_closed_to_others_is_refused(
+        self, opening: Opening, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with opening() as store:
+            await store.endpoints.create(endpoint())
+        self.path.chmod(0o660)
+
+        def not_mine(path: Path, _: int) -> None:
+            raise PermissionError(1, "Operation not permitted", str(path))
+
+        monkeypatch.setattr(Path, "chmod", not_mine)
+        problem = r"^store.path: cannot keep others from reading .*endpoints.db: Operation not perm"
+        with pytest.raises(StoreError, match=problem):
+            async with opening(KEY):
+                pass
+        assert API_KEY.encode() in await self.raw()
+
+    async def test_behind_a_link_the_files_are_the_owners_alone_too(self, tmp_path: Path) -> None:
+        link = tmp_path / "link.db"
+        link.symlink_to(self.path)
+        async with open_file(link) as store:
+            await store.endpoints.create(endpoint())
+            for each in self.path.parent.iterdir():
+                each.chmod(0o644)
+            async with open_file(link) as other:
+                assert await other.endpoints.list() == [endpoint()]
+                modes = {each.name: mode(each) for each in self.path.parent.iterdir()}
+        names = ("endpoints.db", "endpoints.db-shm", "endpoints.db-wal")
+        assert modes == dict.fromkeys(names, 0o600)
+        assert {each.name for each in self.path.parents[2].iterdir()} == {"link.db", "made"}
+
+    async def test_a_link_that_leads_to_itself_is_told(self, tmp_path: Path) -> None:
+        link = tmp_path / "link.db"
+        link.symlink_to(link)
+        with pytest.raises(StoreError, match=r"^store.path: cannot use .*: it leads nowhere$"):
+            async with open_file(link):
+                pass
+
+    async def test_old_secrets_that_others_still_read_are_told_and_go_when_they_let_go(
+        self, opening: Opening, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr(sqlite, "_EMPTYING_PATIENCE", 0.0)
+        monkeypatch.setattr(sqlite, "EMPTYING_DELAY", 0.0)
+        caplog.set_level("INFO")
+        async with opening() as store:
+            await store.endpoints.create(endpoint())
+        with closing(sqlite3.connect(self.path, isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT * FROM esinfer_secret").fetchall()
+            async with opening(KEY) as store:
+                assert "api keys that are encrypted by now are still in" in caplog.text
+                assert "that had not been encrypted" not in caplog.text
+                assert await store.endpoints.get("id") == endpoint()
+                assert API_KEY.encode() in await self.raw()
+                reader.execute("COMMIT")
+                async with asyncio.timeout(20):
+                    while API_KEY.encode() in await self.raw():  # noqa: ASYNC110 -- a file
+                        await asyncio.sleep(0.01)
+                    while "that had not been encrypted" not in caplog.text:  # noqa: ASYNC110
+                        await asyncio.sleep(0.01)
+
+    async def test_a_server_stops_while_others_still_read_old_secrets(
+        self, opening: Opening, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sqlite, "_EMPTYING_PATIENCE", 0.0)
+        async with opening() as store:
+            await store.endpoints.create(endpoint())
+        with closing(sqlite3.connect(self.path, isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT * FROM esinfer_secret").fetchall()
+            async with asyncio.timeout(10), opening(KEY) as store:
+                assert await store.endpoints.get("id") == endpoint()
+
+    async def test_what_was_put_there_by_hand_may_be_text(self, opening: Opening) -> None:
+        async with opening() as store:
+            await store.endpoints.create(endpoint())
+            await self.tamper("UPDATE esinfer_secret SET content = CAST(content AS TEXT)")
+            assert await store.endpoints.get("id") == endpoint()
+        async with opening(KEY) as store:
+            assert await store.endpoints.get("id") == endpoint()
 
     async def test_a_change_by_another_process_is_seen_at_once(self, opening: Opening) -> None:
         async with opening() as store:
