@@ -19,12 +19,15 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger(__name__)
 
 CHANNEL: Final = "esinfer_endpoint"
-FAILURES: Final = (
-    asyncpg.PostgresError,
+BROKEN: Final = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,  # a shutdown, or an administrator
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,  # of a connection that broke a moment ago
     OSError,  # a TimeoutError is one
 )
+"""What says that a connection, and others with it, are of no more use."""
+FAILURES: Final = (asyncpg.PostgresError, *BROKEN)
 """What a connection or a statement fails with."""
 HEARTBEAT = 5.0
 """Seconds within which a connection that is silently dead is noticed."""

@@ -63,16 +63,22 @@ def _opening(
 ) -> AbstractAsyncContextManager[Store]:
     if settings.kind == "postgresql":
         url = _url(settings)
-        try:
-            from esinfer.stores.postgresql import open_postgresql  # noqa: PLC0415 -- an extra
-        except ModuleNotFoundError as error:
-            raise StoreError(
-                "store.kind: postgresql needs a package: pip install 'esinfer[postgresql]'"
-            ) from error
+        _need_asyncpg()
+        from esinfer.stores.postgresql import open_postgresql  # noqa: PLC0415 -- an extra
+
         return open_postgresql(url, rows)
     from esinfer.stores.sqlite import open_sqlite  # noqa: PLC0415 -- only where it is used
 
     return open_sqlite(sqlite_path(settings.path, environ), rows)
+
+
+def _need_asyncpg() -> None:
+    try:
+        import asyncpg  # noqa: F401, PLC0415 -- an extra
+    except ModuleNotFoundError as error:
+        raise StoreError(
+            "store.kind: postgresql needs a package: pip install 'esinfer[postgresql]'"
+        ) from error
 
 
 def _keys(settings: StoreSettings) -> Keys:

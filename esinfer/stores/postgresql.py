@@ -9,13 +9,11 @@ listens, as after a broken connection, each read asks the database.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
-
-import asyncpg
 
 from esinfer.endpoints import InferenceEndpoint
 from esinfer.errors import (
@@ -29,19 +27,15 @@ from esinfer.errors import (
 from esinfer.region_policy import RegionPolicy, StoredRegionPolicy
 from esinfer.stores import migrations, policies
 from esinfer.stores.cache import EndpointCache
-from esinfer.stores.errors import StoreError
-from esinfer.stores.listening import CHANNEL, FAILURES, Listener, story
+from esinfer.stores.database import Database, connected, refused
+from esinfer.stores.listening import CHANNEL, Listener
 from esinfer.stores.rows import Row, Rows
 from esinfer.stores.sealing import Sealed
+from esinfer.threads import run_beside
 
 if TYPE_CHECKING:
-    from asyncpg import Pool, Record
+    from asyncpg import Record
     from asyncpg.pool import PoolConnectionProxy
-
-_LOGGER = logging.getLogger(__name__)
-_CONNECTIONS = 10
-_CONNECT_TIMEOUT = 10.0
-_COMMAND_TIMEOUT = 10.0
 
 _LOCK = "SELECT pg_advisory_xact_lock(4994354013249)"  # any number, but always the same
 _SHARED_LOCK = "SELECT pg_advisory_xact_lock_shared(4994354013249)"
@@ -52,6 +46,8 @@ _SELECT = """SELECT inference_id, configuration, coalesce(key_id, '') AS key_id,
 _SELECT_POLICY = (
     "SELECT policy, created_at, updated_at, created_by, updated_by FROM esinfer_region_policy"
 )
+_SELECT_ALL = f'{_SELECT} ORDER BY inference_id COLLATE "C"'
+_DATABASE = "store.url: the database"
 _NOTIFY = f"SELECT pg_notify('{CHANNEL}', $1)"
 
 
@@ -62,46 +58,24 @@ async def open_postgresql(url: str, rows: Rows) -> AsyncIterator[PostgresqlStore
     Raises StoreError, and changes nothing, if it cannot be used as it is.
     """
     cache = EndpointCache()
-    async with _pool(url, rows) as pool, Listener(url, cache).running() as listener:
-        yield PostgresqlStore(pool, rows, cache, listener)
-
-
-@asynccontextmanager
-async def _pool(url: str, rows: Rows) -> AsyncIterator[Pool[Record]]:
-    """Connections to the database, which has been made ready."""
-    async with AsyncExitStack() as stack:
-        try:
-            pool = asyncpg.create_pool(
-                url,
-                min_size=1,
-                max_size=_CONNECTIONS,
-                timeout=_CONNECT_TIMEOUT,
-                command_timeout=_COMMAND_TIMEOUT,
-                server_settings={"application_name": "esinfer"},
-            )
-            await stack.enter_async_context(pool)
+    async with connected(url) as pool:
+        with refused():
             async with pool.acquire() as connection, connection.transaction():
                 await _prepare(connection, rows)
-        except ValueError as error:  # it may quote what stands where a password should not
-            raise StoreError("store.url: the database's address cannot be read") from error
-        except FAILURES as error:
-            raise StoreError(f"store.url: cannot use the database: {story(error)}") from error
-        yield pool
+        async with Listener(url, cache).running() as listener:
+            yield PostgresqlStore(Database(pool), rows, cache, listener)
 
 
 async def _prepare(connection: PoolConnectionProxy[Record], rows: Rows) -> None:
     await connection.execute(_LOCK)  # replicas that start together take turns
     await connection.execute(migrations.CREATE_TABLE)
     version: int = await connection.fetchval(migrations.READ_VERSION)
-    where = "store.url: the database"
-    for statement in migrations.statements(version, where, type_of_bytes="BYTEA"):
+    for statement in migrations.statements(version, _DATABASE, type_of_bytes="BYTEA"):
         await connection.execute(statement)
-    keys = rows.keys
-    found = await connection.fetch("SELECT DISTINCT key_id FROM esinfer_secret")
-    keys.check(row["key_id"] for row in found)
+    await _check_keys(connection, rows)
     old = await connection.fetch(
         "SELECT inference_id, key_id, content FROM esinfer_secret WHERE key_id != $1 FOR UPDATE",
-        keys.current,
+        rows.keys.current,
     )
     for inference_id, key_id, content in old:
         sealed = rows.renewed(inference_id, Sealed(key_id=key_id, content=content))
@@ -111,13 +85,34 @@ async def _prepare(connection: PoolConnectionProxy[Record], rows: Rows) -> None:
         )
 
 
+async def _check_keys(connection: PoolConnectionProxy[Record], rows: Rows) -> None:
+    found = await connection.fetch("SELECT DISTINCT key_id FROM esinfer_secret")
+    rows.keys.check(row["key_id"] for row in found)
+
+
+def _endpoints(rows: Rows, found: Sequence[Record]) -> list[InferenceEndpoint]:
+    return [_endpoint(rows, row) for row in found]
+
+
+def _endpoint(rows: Rows, row: Record) -> InferenceEndpoint:
+    sealed = Sealed(key_id=row["key_id"], content=row["content"])
+    return rows.to_endpoint(
+        Row(inference_id=row["inference_id"], configuration=row["configuration"], sealed=sealed)
+    )
+
+
+def _is_possible(inference_id: str) -> bool:
+    """Whether PostgreSQL can hold such a text, and be asked for it."""
+    return "\0" not in inference_id
+
+
 class PostgresqlStore:
     """An EndpointStore and RegionPolicyStore."""
 
     def __init__(
-        self, pool: Pool[Record], rows: Rows, cache: EndpointCache, listener: Listener
+        self, database: Database, rows: Rows, cache: EndpointCache, listener: Listener
     ) -> None:
-        self._pool = pool
+        self._database = database
         self._rows = rows
         self._cache = cache
         self._listener = listener
@@ -126,24 +121,20 @@ class PostgresqlStore:
         endpoint = self._cache.get(inference_id)
         if endpoint is not None:
             return endpoint
+        if not _is_possible(inference_id):
+            return None
         generation = self._cache.generation
-        rows = await self._fetch(f"{_SELECT} WHERE inference_id = $1", inference_id)
+        rows = await self._database.fetch(f"{_SELECT} WHERE inference_id = $1", inference_id)
         if not rows:
             return None
-        endpoint = self._endpoint(rows[0])
+        endpoint = _endpoint(self._rows, rows[0])
         if self._listener.listens:
             self._cache.keep(endpoint, generation)
         return endpoint
 
-    def _endpoint(self, row: Record) -> InferenceEndpoint:
-        sealed = Sealed(key_id=row["key_id"], content=row["content"])
-        return self._rows.to_endpoint(
-            Row(inference_id=row["inference_id"], configuration=row["configuration"], sealed=sealed)
-        )
-
     async def list(self) -> Sequence[InferenceEndpoint]:
-        rows = await self._fetch(f'{_SELECT} ORDER BY inference_id COLLATE "C"')
-        return [self._endpoint(row) for row in rows]
+        found = await self._database.fetch(_SELECT_ALL)
+        return await run_beside(partial(_endpoints, self._rows, found))
 
     async def create(self, endpoint: InferenceEndpoint) -> None:
         row = self._rows.to_row(endpoint)
@@ -170,7 +161,7 @@ class PostgresqlStore:
             )
             if current is None:
                 return False
-            if self._endpoint(current) != stored:
+            if _endpoint(self._rows, current) != stored:
                 raise UpdateInProgress(inference_id=endpoint.inference_id)
             await connection.execute(
                 "UPDATE esinfer_endpoint SET configuration = $1 WHERE inference_id = $2",
@@ -191,6 +182,8 @@ class PostgresqlStore:
             raise StoreSealed
 
     async def delete(self, inference_id: str) -> bool:
+        if not _is_possible(inference_id):
+            return False
         async with self._changing(inference_id, StoreUnavailable()) as connection:
             deleted = await connection.fetchval(
                 "DELETE FROM esinfer_endpoint WHERE inference_id = $1 RETURNING 1", inference_id
@@ -198,13 +191,13 @@ class PostgresqlStore:
         return deleted is not None
 
     async def get_region_policy(self) -> StoredRegionPolicy | None:
-        rows = await self._fetch(_SELECT_POLICY)
+        rows = await self._database.fetch(_SELECT_POLICY)
         return policies.from_row(_policy_row(rows[0])) if rows else None
 
     async def put_region_policy(
         self, policy: RegionPolicy, now: datetime, by: str | None = None
     ) -> StoredRegionPolicy:
-        async with self._connection() as connection, connection.transaction():
+        async with self._database.connection() as connection, connection.transaction():
             await connection.execute(_LOCK)  # there is no row to lock before the first PUT
             row = await connection.fetchrow(_SELECT_POLICY)
             stored = policies.after(_policy_row(row) if row else None, policy, now, by)
@@ -217,20 +210,9 @@ class PostgresqlStore:
         return stored
 
     async def delete_region_policy(self) -> bool:
-        async with self._connection() as connection:
+        async with self._database.connection() as connection:
             deleted = await connection.fetchval("DELETE FROM esinfer_region_policy RETURNING 1")
         return deleted is not None
-
-    async def _fetch(self, query: str, *arguments: str) -> Sequence[Record]:
-        """Rows; asked for a second time on a new connection if the first one was broken."""
-        try:
-            async with self._pool.acquire(timeout=_CONNECT_TIMEOUT) as connection:
-                return await connection.fetch(query, *arguments)
-        except FAILURES as error:
-            _LOGGER.debug("asking again: %s", story(error))
-            await self._pool.expire_connections()  # the others broke with it
-        async with self._connection() as connection:
-            return await connection.fetch(query, *arguments)
 
     @asynccontextmanager
     async def _changing(
@@ -239,23 +221,11 @@ class PostgresqlStore:
         """A transaction that changes one endpoint: all of it, and every replica is told."""
         failure = failure or EndpointNotStored(inference_id=inference_id)
         try:
-            async with self._connection(failure) as connection, connection.transaction():
+            async with self._database.connection(failure) as connection, connection.transaction():
                 yield connection
                 await connection.execute(_NOTIFY, inference_id)
         finally:  # whatever has become of it
             self._cache.forget(inference_id)
-
-    @asynccontextmanager
-    async def _connection(
-        self, failure: ElasticsearchError | None = None
-    ) -> AsyncIterator[PoolConnectionProxy[Record]]:
-        """A connection; ``failure``, or StoreUnavailable, if it or a statement fails."""
-        try:
-            async with self._pool.acquire(timeout=_CONNECT_TIMEOUT) as connection:
-                yield connection
-        except FAILURES as error:
-            _LOGGER.error("the store failed: %s", story(error))  # noqa: TRY400 -- see story()
-            raise failure or StoreUnavailable from error
 
 
 def _policy_row(row: Record) -> policies.PolicyRow:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -51,6 +52,25 @@ class Server:
 
     def stop(self) -> None:
         self.run("pg_ctl", "-D", str(self.data), "-w", "-m", "immediate", "stop")
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """While the block runs the server neither answers nor breaks a connection."""
+        processes = self._processes()
+        for process in processes:
+            os.kill(process, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for process in processes:
+                os.kill(process, signal.SIGCONT)
+
+    def _processes(self) -> list[int]:
+        """The postmaster, and whom it has started."""
+        pid_file = self.data / "postmaster.pid"
+        first = int(pid_file.read_text(encoding="utf-8").splitlines()[0])
+        children = Path(f"/proc/{first}/task/{first}/children")
+        return [first, *map(int, children.read_text(encoding="utf-8").split())]
 
     @property
     def data(self) -> Path:

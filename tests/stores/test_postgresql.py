@@ -5,22 +5,26 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from time import monotonic
 from typing import Any
 
 import asyncpg
 import pytest
 
+from esinfer.endpoints import InferenceEndpoint
 from esinfer.errors import EndpointNotStored, StoreUnavailable
 from esinfer.services.registry import ServiceRegistry
 from esinfer.services.stored import EndpointCodec
-from esinfer.stores import listening
+from esinfer.stores import database, listening
 from esinfer.stores.errors import StoreError
 from esinfer.stores.opening import OpenStore, StoreSettings, open_store
 from esinfer.stores.postgresql import PostgresqlStore
+from esinfer.stores.rows import Record
 from tests.stores import postgres
-from tests.stores.contract import KEY, DurableContract, Opening, endpoint
+from tests.stores.contract import EUROPE, KEY, NOON, DurableContract, Opening, endpoint
 
 PROGRAMS = postgres.programs()
 needs_postgresql = pytest.mark.skipif(
@@ -37,9 +41,12 @@ def server() -> Iterator[postgres.Server]:
         yield running
 
 
+def settings_of(url: str, key: str = "") -> StoreSettings:
+    return StoreSettings(kind="postgresql", url=url, key=key)
+
+
 def open_url(url: str, key: str = "") -> AbstractAsyncContextManager[OpenStore]:
-    settings = StoreSettings(kind="postgresql", url=url, key=key)
-    return open_store(settings, EndpointCodec(ServiceRegistry()), {})
+    return open_store(settings_of(url, key), EndpointCodec(ServiceRegistry()), {})
 
 
 @asynccontextmanager
@@ -206,6 +213,104 @@ class TestPostgresql(DurableContract):
             with pytest.raises(StoreUnavailable):
                 await store.endpoints.delete("id")
         assert 'UndefinedTableError: relation "esinfer_endpoint" does not exist' in caplog.text
+
+    async def test_an_id_that_postgresql_cannot_hold_is_not_there(
+        self, opening: Opening, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async with opening() as store:
+            for name in ("a\0b", "a" * 3500):
+                assert await store.endpoints.get(name) is None
+                assert not await store.endpoints.delete(name)
+        assert "the store failed" not in caplog.text
+
+    async def test_a_statement_that_fails_breaks_no_connection(
+        self, opening: Opening, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def expire(_: object) -> None:
+            pytest.fail("nothing has broken")
+
+        monkeypatch.setattr(asyncpg.Pool, "expire_connections", expire)
+        async with opening() as store:
+            await self.tamper("ALTER TABLE esinfer_endpoint RENAME TO elsewhere")
+            with pytest.raises(StoreUnavailable):
+                await store.endpoints.list()
+
+    async def test_a_list_is_decoded_beside_the_event_loop(
+        self, opening: Opening, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with opening() as store:
+            await store.endpoints.create(endpoint())
+            loops, load = threading.get_ident(), EndpointCodec.load
+            threads: list[int] = []
+
+            def watched(codec: EndpointCodec, record: Record) -> InferenceEndpoint:
+                threads.append(threading.get_ident())
+                return load(codec, record)
+
+            monkeypatch.setattr(EndpointCodec, "load", watched)
+            assert await store.endpoints.list() == [endpoint()]
+        assert len(threads) == 1
+        assert loops not in threads
+
+    async def test_a_database_that_falls_silent_keeps_nobody_waiting_longer_than_the_bound(
+        self,
+        opening: Opening,
+        server: postgres.Server,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        async with opening() as store:
+            await store.endpoints.create(endpoint())
+            monkeypatch.setattr(database, "PATIENCE", 0.3)
+            endpoints, policy = store.endpoints, store.region_policy
+            began = monotonic()
+            with server.frozen():
+                steps: list[Coroutine[Any, Any, Any]] = [
+                    *(endpoints.get(f"none{number}") for number in range(20)),
+                    endpoints.list(),
+                    endpoints.delete("id"),
+                    policy.get_region_policy(),
+                    policy.put_region_policy(EUROPE, NOON),
+                ]
+                async with asyncio.timeout(10):
+                    found = await asyncio.gather(*steps, return_exceptions=True)
+            assert monotonic() - began < 3
+            assert {type(each) for each in found} == {StoreUnavailable}
+            assert "the store failed: TimeoutError: no answer within 0.3 s" in caplog.text
+
+            async def answers() -> bool:
+                try:
+                    return await endpoints.get("id") == endpoint()
+                except StoreUnavailable:
+                    return False
+
+            await until(answers)
+
+    async def test_who_waits_no_longer_for_a_silent_database_is_let_go(
+        self, opening: Opening, server: postgres.Server
+    ) -> None:
+        async with opening() as store:
+            began = monotonic()
+            with server.frozen(), pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await store.region_policy.get_region_policy()
+            assert monotonic() - began < 3
+
+    async def test_a_silent_database_does_not_keep_a_server_from_stopping(
+        self,
+        opening: Opening,
+        server: postgres.Server,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        monkeypatch.setattr(database, "FAREWELL", 0.1)
+        async with AsyncExitStack() as stack:
+            await listens(await stack.enter_async_context(opening()))
+            with server.frozen():
+                async with asyncio.timeout(10):
+                    await stack.aclose()
+        said = [each.getMessage() for each in caplog.records if "did not close" in each.msg]
+        assert said == ["the database did not close the connections: TimeoutError"]
 
 
 @needs_postgresql
