@@ -101,25 +101,24 @@ def _from_server(args: argparse.Namespace) -> list[Portable]:
 
 
 def _from_store(settings: StoreSettings) -> list[Portable]:
-    """The endpoints with their keys. The store's other users are not in the way."""
+    """The endpoints with their keys. Servers that use the store are not disturbed."""
     import asyncio  # noqa: PLC0415 -- heavy, as below
 
+    from esinfer.errors import EndpointUnreadable  # noqa: PLC0415
     from esinfer.services.registry import ServiceRegistry  # noqa: PLC0415
     from esinfer.services.stored import EndpointCodec  # noqa: PLC0415
     from esinfer.stores.errors import StoreError  # noqa: PLC0415
-    from esinfer.stores.opening import open_store  # noqa: PLC0415
+    from esinfer.stores.opening import read_store  # noqa: PLC0415
 
-    async def read() -> list[Portable]:
-        async with open_store(settings, EndpointCodec(ServiceRegistry()), os.environ) as store:
-            return [
-                from_wire(each.to_wire()).with_key(each.secret_settings.api_key.reveal())
-                for each in await store.endpoints.list()
-            ]
-
+    reading = read_store(settings, EndpointCodec(ServiceRegistry()), os.environ)
     try:
-        return asyncio.run(read())
-    except StoreError as error:
+        endpoints = asyncio.run(reading)
+    except (StoreError, EndpointUnreadable) as error:
         raise TransferError(str(error)) from error
+    return [
+        from_wire(each.to_wire()).with_key(each.secret_settings.api_key.reveal())
+        for each in endpoints
+    ]
 
 
 def _table(endpoints: Sequence[Portable]) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import sqlite3
 import stat
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from aiohttp import web
 
 from esinfer.cli import main
 from tests.conftest import PROBES, Answer, Client, StartServer, Upstream, run_app
+from tests.stores.contract import KEY
 
 pytestmark = pytest.mark.usefixtures("root_logger")
 SECRET = "hf_do_not_show_me"
@@ -86,9 +89,48 @@ async def test_an_export_with_secrets_comes_from_the_store(
     assert (status, err) == (0, "")
     exported = json.loads(out)["endpoints"]
     assert [each["service_settings"]["api_key"] for each in exported] == [SECRET] * len(PROBES)
-    status, _, err = await run("export", "--secrets", "--set", "store.path=/dev/null/x")
-    assert status == 2
-    assert err.startswith("esinfer: store.path: cannot create /dev/null/x")
+
+
+async def test_an_export_with_secrets_makes_no_store(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "new" / "endpoints.db"
+    assert await run("export", "--secrets", "--set", f"store.path={path}") == (
+        2,
+        "",
+        f"esinfer: store.path: there is no file {path}\n",
+    )
+    assert not path.parent.exists()
+    path.parent.mkdir()
+    path.touch()
+    assert await run("export", "--secrets", "--set", f"store.path={path}") == (
+        2,
+        "",
+        f"esinfer: store.path: cannot read {path}: no such table: esinfer_migration\n",
+    )
+    assert path.read_bytes() == b""
+    assert await run("export", "--secrets", "--set", "store.kind=memory") == (
+        2,
+        "",
+        "esinfer: store.kind is memory, which only the server itself can read\n",
+    )
+
+
+async def test_an_export_with_a_key_leaves_the_store_to_its_server(
+    start: StartServer, run: Run, tmp_path: Path
+) -> None:
+    store = f"store.path={tmp_path / 'endpoints.db'}"
+    server = await start("store.kind=sqlite", store, mode="mock")
+    await fill(server)
+    exported = await run("export", "--secrets", f"--set={store}", f"--set=store.key={KEY}")
+    assert (exported[0], exported[2]) == (0, "")
+    assert (await server("GET", "/_inference/my-rerank")).status == 200
+    with closing(sqlite3.connect(tmp_path / "endpoints.db")) as connection, connection:
+        connection.execute("UPDATE esinfer_endpoint SET configuration = '{'")
+    status, out, err = await run("export", "--secrets", f"--set={store}")
+    assert (status, out) == (2, "")
+    assert err.endswith(
+        "\nesinfer: Failed to read stored inference endpoint [my-chat_completion]; DELETE it with"
+        " force=true, or put it back from a backup\n"
+    )
 
 
 @pytest.mark.parametrize(

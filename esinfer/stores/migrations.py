@@ -45,17 +45,21 @@ CREATE_TABLE: Final = (
 READ_VERSION: Final = "SELECT coalesce(max(number), 0) FROM esinfer_migration"
 
 
-def statements(version: int, where: str, *, type_of_bytes: str) -> Iterator[str]:
-    """What leads from ``version`` to the current one, to run in one transaction.
-
-    StoreError for a version that is newer than this esinfer; ``where`` names
-    the database.
-    """
+def check(version: int, where: str) -> None:
+    """StoreError for a version that is newer than this esinfer; ``where`` names the database."""
     if version > CURRENT:
         raise StoreError(
             f"{where} was written by a newer esinfer: its schema is version {version},"
             f" this one knows up to {CURRENT}"
         )
+
+
+def statements(version: int, where: str, *, type_of_bytes: str) -> Iterator[str]:
+    """What leads from ``version`` to the current one, to run in one transaction.
+
+    StoreError as ``check`` raises it.
+    """
+    check(version, where)
     for number in range(version + 1, CURRENT + 1):
         for statement in _MIGRATIONS[number - 1]:
             yield statement.format(bytes=type_of_bytes)

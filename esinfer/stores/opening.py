@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from esinfer.endpoints import EndpointStore, MemoryStore
+from esinfer.endpoints import EndpointStore, InferenceEndpoint, MemoryStore
 from esinfer.region_policy import MemoryRegionPolicyStore, RegionPolicyStore
 from esinfer.stores.errors import StoreError
 from esinfer.stores.rows import Codec, Rows
@@ -52,9 +52,9 @@ async def open_store(
     if settings.kind == "memory":
         yield OpenStore(endpoints=MemoryStore(), region_policy=MemoryRegionPolicyStore())
         return
-    keys = _keys(settings)
-    async with _opening(settings, Rows(codec, keys), environ) as store:
-        _warn_of_open_secrets(keys)
+    rows = Rows(codec, _keys(settings))
+    async with _opening(settings, rows, environ) as store:
+        _warn_of_open_secrets(rows.keys)
         yield OpenStore(endpoints=store, region_policy=store)
 
 
@@ -70,6 +70,27 @@ def _opening(
     from esinfer.stores.sqlite import open_sqlite  # noqa: PLC0415 -- only where it is used
 
     return open_sqlite(sqlite_path(settings.path, environ), rows)
+
+
+async def read_store(
+    settings: StoreSettings, codec: Codec, environ: Mapping[str, str]
+) -> Sequence[InferenceEndpoint]:
+    """The endpoints in a store that is there, by id; nothing in it is made or changed.
+
+    StoreError if it cannot be read, EndpointUnreadable if one of them cannot.
+    """
+    if settings.kind == "memory":
+        raise StoreError("store.kind is memory, which only the server itself can read")
+    rows = Rows(codec, _keys(settings))
+    if settings.kind == "postgresql":
+        url = _url(settings)
+        _need_asyncpg()
+        from esinfer.stores.postgresql import read_postgresql  # noqa: PLC0415 -- an extra
+
+        return await read_postgresql(url, rows)
+    from esinfer.stores.sqlite import read_sqlite  # noqa: PLC0415 -- only where it is used
+
+    return await read_sqlite(sqlite_path(settings.path, environ), rows)
 
 
 def _need_asyncpg() -> None:

@@ -66,6 +66,20 @@ async def open_postgresql(url: str, rows: Rows) -> AsyncIterator[PostgresqlStore
             yield PostgresqlStore(Database(pool), rows, cache, listener)
 
 
+async def read_postgresql(url: str, rows: Rows) -> Sequence[InferenceEndpoint]:
+    """The endpoints in that database, as it is and stays; raises StoreError."""
+    async with connected(url) as pool:
+        with refused():
+            async with (
+                pool.acquire() as connection,
+                connection.transaction(isolation="repeatable_read", readonly=True),
+            ):
+                migrations.check(await connection.fetchval(migrations.READ_VERSION), _DATABASE)
+                await _check_keys(connection, rows)
+                found = await connection.fetch(_SELECT_ALL)
+    return await run_beside(partial(_endpoints, rows, found))
+
+
 async def _prepare(connection: PoolConnectionProxy[Record], rows: Rows) -> None:
     await connection.execute(_LOCK)  # replicas that start together take turns
     await connection.execute(migrations.CREATE_TABLE)

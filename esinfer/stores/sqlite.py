@@ -151,3 +151,13 @@ class SqliteStore:
         except sqlite3.Error as error:  # its texts name tables, never values
             _LOGGER.error("the store failed: %s", error)  # noqa: TRY400 -- the line says it all
             raise failure or StoreUnavailable from error
+
+
+async def read_sqlite(path: Path, rows: Rows) -> Sequence[InferenceEndpoint]:
+    """The endpoints in that file, as it is and stays; raises StoreError."""
+    return await asyncio.to_thread(_read, sqlite_file.resolved(path), rows)
+
+
+def _read(path: Path, rows: Rows) -> Sequence[InferenceEndpoint]:
+    with sqlite_file.reading(path, rows) as connection:
+        return Tables(connection, rows).list()

@@ -9,7 +9,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -151,6 +151,25 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA query_only = ON")
     return connection
+
+
+@contextmanager
+def reading(path: Path, rows: Rows) -> Iterator[sqlite3.Connection]:
+    """A connection to the file as it is, of whatever version; StoreError if it cannot be read."""
+    try:
+        if not path.exists():
+            raise StoreError(f"store.path: there is no file {path}")
+        address = f"{path.as_uri()}?mode=rw"  # with ro, SQLite leaves files behind
+        with closing(sqlite3.connect(address, uri=True, isolation_level=None)) as connection:
+            connection.execute("PRAGMA query_only = ON")
+            _refuse_foreign(connection, path)
+            connection.execute("BEGIN")  # what is checked is what is read
+            version: int = connection.execute(migrations.READ_VERSION).fetchone()[0]
+            migrations.check(version, f"store.path: {path}")
+            _check_keys(connection, rows)
+            yield connection
+    except (sqlite3.Error, OSError) as error:
+        raise StoreError(f"store.path: cannot read {path}: {error}") from error
 
 
 def wait_until(connection: sqlite3.Connection, deadline: float) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -33,8 +33,10 @@ from esinfer.errors import (
 )
 from esinfer.region_policy import CspRegion, RegionPolicy, StoredRegionPolicy
 from esinfer.services.hugging_face import EmbeddingSettings
+from esinfer.services.registry import ServiceRegistry
+from esinfer.services.stored import EndpointCodec
 from esinfer.stores.errors import StoreError
-from esinfer.stores.opening import OpenStore
+from esinfer.stores.opening import OpenStore, StoreSettings, read_store
 from esinfer.tasks import TaskType
 
 KEY = "A" * 43 + "="
@@ -188,6 +190,14 @@ class DurableContract(StoreContract):
     async def tamper(self, statement: str) -> None:
         """Run an SQL statement past the store."""
         raise NotImplementedError
+
+    def settings(self, key: str = "") -> StoreSettings:
+        """Those of the store under test."""
+        raise NotImplementedError
+
+    async def read(self, key: str = "") -> Sequence[InferenceEndpoint]:
+        """What is stored, as somebody reads it who is no server."""
+        return await read_store(self.settings(key), EndpointCodec(ServiceRegistry()), {})
 
     async def test_all_is_there_after_a_restart(self, opening: Opening) -> None:
         async with opening() as store:
@@ -368,6 +378,31 @@ class DurableContract(StoreContract):
             stored = await policies.put_region_policy(EUROPE, later)
             assert stored == StoredRegionPolicy(region_policy=EUROPE, created_at=later)
             assert await policies.get_region_policy() == stored
+
+    async def test_reading_a_store_changes_nothing(self, opening: Opening) -> None:
+        async with opening() as store:
+            await store.endpoints.create(endpoint("b"))
+            await store.endpoints.create(endpoint("a"))
+            assert await self.read() == [endpoint("a"), endpoint("b")]
+            assert await self.read(KEY) == [endpoint("a"), endpoint("b")]
+            assert await store.endpoints.get("a") == endpoint("a")
+        before = await self.raw()
+        assert await self.read(KEY) == [endpoint("a"), endpoint("b")]
+        assert await self.raw() == before
+
+    async def test_reading_a_store_wants_its_key(self, opening: Opening) -> None:
+        async with opening(KEY) as store:
+            await store.endpoints.create(endpoint())
+        assert await self.read(f"{OTHER_KEY},{KEY}") == [endpoint()]
+        with pytest.raises(StoreError, match="encrypted with another key"):
+            await self.read(OTHER_KEY)
+
+    async def test_reading_a_newer_store_is_refused(self, opening: Opening) -> None:
+        async with opening():
+            pass
+        await self.tamper("INSERT INTO esinfer_migration VALUES (99)")
+        with pytest.raises(StoreError, match=r"newer esinfer: its schema is version 99"):
+            await self.read()
 
     async def test_a_newer_schema_is_refused(self, opening: Opening) -> None:
         async with opening() as store:

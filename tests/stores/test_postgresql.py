@@ -93,6 +93,9 @@ class TestPostgresql(DurableContract):
 
         return open_it
 
+    def settings(self, key: str = "") -> StoreSettings:
+        return settings_of(self.url, key)
+
     async def raw(self) -> bytes:
         async with connected(self.url) as connection:
             rows = await connection.fetch("SELECT * FROM esinfer_endpoint")

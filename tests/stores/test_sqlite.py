@@ -69,6 +69,9 @@ class TestSqlite(DurableContract):
 
         return open_it
 
+    def settings(self, key: str = "") -> StoreSettings:
+        return settings_of(self.path, key)
+
     async def raw(self) -> bytes:
         return b"".join(each.read_bytes() for each in self.path.parent.iterdir())
 
