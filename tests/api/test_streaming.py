@@ -290,7 +290,7 @@ async def test_a_connection_serves_one_stream_after_another(
 ) -> None:
     hand.script = sends(said(chunk("a")))
     async with listen(chat) as first:
-        assert (await first.until(b"0\r\n\r\n")).startswith(b"HTTP/1.1 200 OK")
+        assert (await first.until(b"\r\n0\r\n\r\n")).startswith(b"HTTP/1.1 200 OK")
         first.writer.write(b"GET /_esinfer HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         assert (await first.rest()).startswith(b"HTTP/1.1 200 OK")
 
