@@ -16,6 +16,7 @@ from collections.abc import Callable
 _LOG_N, _R, _P = 14, 8, 1
 """16 MiB and some 50 ms; OWASP's choices go from here to log2(n) 17."""
 _MAX_LOG_N = 20
+_MAX_MEMORY = 2**31 - 1
 _SALT_SIZE = 16
 _HASH_SIZE = 32
 
@@ -44,7 +45,9 @@ def read_password_hash(text: str) -> Verify:
     log_n, r, p = map(int, numbers)
     salt, expected = b64decode(salt_text, validate=True), b64decode(hash_text, validate=True)
     sane = 10 <= log_n <= _MAX_LOG_N and 1 <= r <= 32 and 1 <= p <= 16 and len(salt) >= 8
-    if kind != "scrypt" or not sane or len(expected) != _HASH_SIZE:
+    # OpenSSL takes fewer bits of n for a small r, and Python no more memory than an int tells.
+    computable = log_n < 16 * r and _memory(1 << log_n, r, p) <= _MAX_MEMORY
+    if kind != "scrypt" or not sane or not computable or len(expected) != _HASH_SIZE:
         raise ValueError("no scrypt hash")
 
     def verify(password: bytes) -> bool:
@@ -68,5 +71,10 @@ def read_key_hash(text: str) -> Verify:
 
 def _scrypt(password: bytes, salt: bytes, log_n: int, r: int, p: int) -> bytes:
     n = 1 << log_n
-    memory = 128 * r * (n + p + 2)
+    memory = _memory(n, r, p)
     return hashlib.scrypt(password, salt=salt, n=n, r=r, p=p, maxmem=memory, dklen=_HASH_SIZE)
+
+
+def _memory(n: int, r: int, p: int) -> int:
+    """The bytes that scrypt needs."""
+    return 128 * r * (n + p + 2)

@@ -55,6 +55,11 @@ def test_the_same_password_has_another_hash_each_time() -> None:
     assert hash_password(b"secret") != hash_password(b"secret")
 
 
+@pytest.mark.parametrize("numbers", ["15$1$1", "10$32$16", "10$1$1"])
+def test_a_hash_that_is_taken_can_be_verified(numbers: str) -> None:
+    assert not read_password_hash(f"scrypt${numbers}$c2FsdHNhbHQ=${'A' * 43}=")(b"secret")
+
+
 def test_a_key_is_recognised_and_no_other() -> None:
     verify = read_key_hash(hash_key(b"k"))
     assert verify(b"k")
@@ -71,6 +76,9 @@ def test_a_key_is_recognised_and_no_other() -> None:
         "scrypt$14$8$1$YQ==$" + "A" * 43 + "=",
         "scrypt$14$8$1$c2FsdHNhbHQ=$AAAA",
         "scrypt$14$8$1$?$?",
+        "scrypt$20$32$16$c2FsdHNhbHQ=$" + "A" * 43 + "=",
+        "scrypt$20$16$1$c2FsdHNhbHQ=$" + "A" * 43 + "=",
+        "scrypt$16$1$1$c2FsdHNhbHQ=$" + "A" * 43 + "=",
         "bcrypt$14$8$1$c2FsdHNhbHQ=$" + "A" * 43 + "=",
     ],
 )
