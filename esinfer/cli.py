@@ -166,6 +166,7 @@ def _leave_unfinished() -> None:
 
 async def _serve(command: str, config: Config, post: Post | None = None) -> None:
     from esinfer.connection import ConnectionLimits  # noqa: PLC0415
+    from esinfer.descriptors import fit  # noqa: PLC0415
     from esinfer.serving import serve  # noqa: PLC0415
     from esinfer.stopping import STOP_SIGNALS  # noqa: PLC0415
 
@@ -184,9 +185,12 @@ async def _serve(command: str, config: Config, post: Post | None = None) -> None
         post=post,
         tls=tls,
         limits=ConnectionLimits(
-            connections=config.server.max_connections,
+            connections=fit(
+                config.server.max_connections, upstream=config.inference.max_total_connections
+            ),
             headers=config.server.max_headers,
             receive_timeout=config.server.receive_timeout,
+            send_timeout=config.server.send_timeout,
         ),
     )
     # Whoever signals twice must not kill what is already on its way to status 0.

@@ -21,6 +21,8 @@ from aiohttp.http import HttpVersion10, HttpVersion11
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import _ErrInfo
 
+from esinfer.unread import UnreadAnswers
+
 RequestFactory = Callable[..., web.BaseRequest]
 
 logger = logging.getLogger(__name__)
@@ -31,15 +33,21 @@ class ConnectionLimits:
     """What a server takes of its clients; 0 is no limit.
 
     ``receive_timeout`` are the seconds from the first byte of a request, or
-    from the connection's start, to the request's last byte.
+    from the connection's start, to the request's last byte; ``send_timeout``
+    those in which a client takes nothing of its answer.
     """
 
     connections: int = 0
     headers: int = 128
     receive_timeout: float = 0.0
+    send_timeout: float = 0.0
 
 
 NO_LIMITS = ConnectionLimits()
+SPARE = 100
+"""Connections beyond the limit that are told so, or as many as the limit is; more just end."""
+_SHORT = 1.0
+"""Seconds that one too many has for its request; else it would hold a place for nothing."""
 _VERSIONS = (HttpVersion10, HttpVersion11)
 
 
@@ -72,6 +80,7 @@ class Connection(web.RequestHandler):
 
     _limits = NO_LIMITS
     _is_one_too_many = False
+    _receive_timeout = 0.0
     _body: StreamReader | None = None
     """That of the last request, as long as it is not complete."""
     _has_begun = False
@@ -107,9 +116,12 @@ class Connection(web.RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         server = self._manager
-        if isinstance(server, _Server):
+        if isinstance(server, Server):
             self._limits = server.limits
+            self._receive_timeout = self._limits.receive_timeout
             self._is_one_too_many = 0 < self._limits.connections < server.open_connections
+        if self._is_one_too_many:
+            self._receive_timeout = min(self._receive_timeout or _SHORT, _SHORT)
         self._start_timer()
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -148,9 +160,8 @@ class Connection(web.RequestHandler):
             self._messages[-1] = (_ErrInfo(HTTPStatus.BAD_REQUEST, error, ""), EMPTY_PAYLOAD)
 
     def _start_timer(self) -> None:
-        if self._timer is None and self._limits.receive_timeout > 0:
-            timeout = self._limits.receive_timeout
-            self._timer = self._loop.call_later(timeout, self._give_up)
+        if self._timer is None and self._receive_timeout > 0:
+            self._timer = self._loop.call_later(self._receive_timeout, self._give_up)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -211,7 +222,7 @@ def _log_defect(exc: BaseException | None) -> None:
     logger.error("unhandled %s in a request, at %s", kind, " < ".join(reversed(calls)) or "no line")
 
 
-class _Server(web.Server):
+class Server(web.Server):
     """Makes a connection of ours for every one of an application's server."""
 
     def __init__(
@@ -231,15 +242,26 @@ class _Server(web.Server):
         self._connection = connection
         self.limits = limits
         self.open_connections = 0
+        self._unread = UnreadAnswers(limits.send_timeout)
+
+    def has_room(self, arriving: int) -> bool:
+        """Whether one more may come in, if only to be told that there is no place for it.
+
+        ``arriving`` are on their way in.
+        """
+        most = self.limits.connections
+        return most == 0 or self.open_connections + arriving < most + min(most, SPARE)
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         self.open_connections += 1
+        self._unread.add(handler, transport)
         super().connection_made(handler, transport)
 
     def connection_lost(
         self, handler: web.RequestHandler, exc: BaseException | None = None
     ) -> None:
         self.open_connections -= 1
+        self._unread.remove(handler)
         super().connection_lost(handler, exc)
 
     def __call__(self) -> web.RequestHandler:
@@ -269,4 +291,4 @@ class Runner(web.AppRunner):
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
-        return _Server(made, self._connection, self._limits, self._wrap)
+        return Server(made, self._connection, self._limits, self._wrap)

@@ -60,6 +60,9 @@ class ServerConfig:
     receive_timeout: float = duration(
         "2m", 'How long a client may take to send a request, "0s" is no limit; a duration.'
     )
+    send_timeout: float = duration(
+        "2m", 'How long a client may take nothing of an answer, "0s" is no limit; a duration.'
+    )
     certificate: str = path(
         "PEM file with the certificate to serve HTTPS with, and its chain; empty is HTTP.",
         expected='the name of a PEM file such as "/etc/esinfer/server.crt"',

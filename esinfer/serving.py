@@ -19,8 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aiohttp import web
-
+from esinfer.listening import Site
 from esinfer.readiness import READINESS
 from esinfer.stopping import STOP_SIGNALS, Stop, let_finish
 
@@ -28,11 +27,12 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterator, Sequence
 
+    from aiohttp import web
+
     from esinfer.connection import ConnectionLimits
     from esinfer.metrics.board import Slot
 
 _LOGGER = logging.getLogger(__name__)
-BACKLOG = 4096
 _REASONS = {
     errno.EADDRINUSE: "the address is already in use (another server? choose one with --port)",
     errno.EACCES: "no permission for this port (choose one with --port)",
@@ -108,10 +108,14 @@ async def _set_up(runner: web.AppRunner, stop: Stop) -> bool:
 
 async def _listen(runner: web.AppRunner, host: str, port: int, tls: ssl.SSLContext | None) -> int:
     """Accept connections; the port, which is the system's choice for 0."""
-    site = web.TCPSite(runner, host, port, ssl_context=tls, backlog=BACKLOG)
+    loop = asyncio.get_running_loop()
     with listen_errors(host, port):
-        await site.start()
-    return site.port
+        opened = await loop.create_server(asyncio.Protocol, host, port, start_serving=False)
+        bound = [each.dup() for each in opened.sockets]
+        opened.close()
+        for each in bound:
+            await Site(runner, each, tls).start()
+    return int(bound[0].getsockname()[1])
 
 
 @contextmanager
@@ -129,7 +133,7 @@ def listen_errors(host: str, port: int) -> Iterator[None]:
 
 async def _take_post(runner: web.AppRunner, post: Post, tls: ssl.SSLContext | None) -> None:
     for bound in post.sockets():
-        await web.SockSite(runner, bound, ssl_context=tls, backlog=BACKLOG).start()
+        await Site(runner, bound, tls).start()
     post.tell(None)
 
 

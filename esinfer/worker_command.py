@@ -86,9 +86,10 @@ def _with_keys(config: Config) -> Config:
 
 
 def _work(command: str, config: Config, serve: Serve, post: Post) -> int:
-    if not post.first:  # it sows the seed, and says for all what is to be said of the store
+    if not post.first:  # it sows the seed, and says for all what is to be said at the start
         config = replace(config, store=replace(config.store, seed=""))
-        logging.getLogger("esinfer.stores.opening").setLevel(logging.ERROR)
+        for name in ("esinfer.stores.opening", "esinfer.descriptors"):
+            logging.getLogger(name).setLevel(logging.ERROR)
     try:
         asyncio.run(serve(command, config, post))
     except (*REFUSALS, OSError) as error:

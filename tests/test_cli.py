@@ -333,10 +333,10 @@ class TestListenError:
     async def test_what_else_the_system_says(
         self, monkeypatch: pytest.MonkeyPatch, error: OSError, reason: str
     ) -> None:
-        async def start(_: web.TCPSite) -> None:
+        async def refuse(*_: object, **__: object) -> None:
             raise error
 
-        monkeypatch.setattr(web.TCPSite, "start", start)
+        monkeypatch.setattr(asyncio.BaseEventLoop, "create_server", refuse)
         assert await self.listen("::1", 80) == f"cannot listen on [::1]:80: {reason}"
 
 
@@ -539,6 +539,7 @@ class TestApplication:
         monkeypatch.setattr("esinfer.twin.protocol.make_runner", "runner of the twin")
         monkeypatch.setattr("esinfer.serving.serve", record)
         monkeypatch.setattr("signal.pthread_sigmask", lambda *_: None)
+        monkeypatch.setattr("esinfer.descriptors.fit", lambda wanted, **_: wanted)
 
         await cli._serve(command, config)
         assert given == {
@@ -552,7 +553,9 @@ class TestApplication:
             "post": None,
             "make_runner": runner,
             "tls": None,
-            "limits": ConnectionLimits(connections=10_000, headers=128, receive_timeout=120.0),
+            "limits": ConnectionLimits(
+                connections=10_000, headers=128, receive_timeout=120.0, send_timeout=120.0
+            ),
         }
 
 

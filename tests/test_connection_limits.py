@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import gc
 import logging
-from collections.abc import AsyncIterator, Sequence
+import os
+import socket
+import ssl
+import tracemalloc
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import pytest
-from aiohttp import web
+import trustme
 
 from esinfer.api.protocol import make_runner
 from esinfer.app import make_app, make_twin
 from esinfer.config import load
 from esinfer.connection import ConnectionLimits, Runner
+from esinfer.listening import Site
 from esinfer.twin import protocol as twin
 from tests.api.sockets import JSON, head, split
 from tests.conftest import StartServer, envelope
@@ -25,12 +32,14 @@ TAKEN = b"there are too many connections, see the setting [server] max_connectio
 
 
 @asynccontextmanager
-async def listening(runner: Runner) -> AsyncIterator[tuple[str, int]]:
+async def listening(
+    runner: Runner, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[tuple[str, int]]:
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
+    bound = socket.create_server(("127.0.0.1", 0))
+    await Site(runner, bound, tls).start()
     try:
-        yield "127.0.0.1", site.port
+        yield bound.getsockname()
     finally:
         await runner.cleanup()
 
@@ -41,9 +50,13 @@ def server(
     headers: int = 128,
     receive_timeout: float = SOON,
     settings: Sequence[str] = (),
+    send_timeout: float = 0.0,
 ) -> Runner:
     limits = ConnectionLimits(
-        connections=connections, headers=headers, receive_timeout=receive_timeout
+        connections=connections,
+        headers=headers,
+        receive_timeout=receive_timeout,
+        send_timeout=send_timeout,
     )
     return make_runner(
         make_app(load(None, {}, settings), "mock"),
@@ -177,6 +190,39 @@ async def test_a_body_that_nobody_reads_does_not_hold_the_connection() -> None:
     assert b"no handler found for uri" in answer
 
 
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    """Garbage is not looked for."""
+    gc.disable()
+    tracemalloc.start()
+    try:
+        yield
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+
+
+@pytest.mark.usefixtures("no_collector")
+@pytest.mark.parametrize("receive_timeout", [5.0, SOON])
+async def test_a_body_that_breaks_off_is_not_kept(receive_timeout: float) -> None:
+    runner = server(receive_timeout=receive_timeout)
+    size = 2_000_000
+    async with listening(runner) as address:
+        before, _ = tracemalloc.get_traced_memory()
+        for _ in range(3):
+            reader, writer = await asyncio.open_connection(*address)
+            writer.write(head("POST", "/_inference/x", f"Content-Length: {2 * size}"))
+            writer.write(b"a" * size)
+            await writer.drain()
+            if receive_timeout == SOON:
+                await reader.read()
+            writer.close()
+            await writer.wait_closed()
+            await settled(runner)
+        del reader, writer
+        assert tracemalloc.get_traced_memory()[0] - before < size
+
+
 async def test_the_twin_has_the_limits_too() -> None:
     limits = ConnectionLimits(receive_timeout=SOON, headers=20)
     runner = twin.make_runner(
@@ -288,6 +334,120 @@ async def test_without_metrics_and_log_refusals_are_still_answers() -> None:
     runner = server(settings=["metrics.enabled=false"])
     async with listening(runner) as address:
         assert b" 400 " in await talk(address, b"NONSENSE\r\n\r\n")
+
+
+@pytest.fixture
+def tls() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
+async def test_of_connections_above_the_limit_only_some_are_told_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("esinfer.connection._SHORT", 5.0)
+    runner = server(connections=2, receive_timeout=5.0)
+    async with listening(runner) as address, asyncio.timeout(5):
+        opened = [await asyncio.open_connection(*address) for _ in range(5)]
+        reader, writer = opened[4]
+        with suppress(ConnectionError):
+            assert await reader.read() == b""
+        assert open_handlers(runner) == 4
+        reader, writer = opened[3]
+        writer.write(head("GET", "/"))
+        assert b" 429 Too Many Requests" in await reader.read()
+        for _, writer in opened:
+            writer.close()
+        await settled(runner)
+
+
+async def test_silence_above_the_limit_ends_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("esinfer.connection._SHORT", SOON)
+    runner = server(connections=1, receive_timeout=0.0)
+    async with listening(runner) as address, asyncio.timeout(5):
+        _, held = await asyncio.open_connection(*address)
+        assert await talk(address) == b""
+        assert open_handlers(runner) == 1
+        held.close()
+        await settled(runner)
+
+
+async def test_a_tls_handshake_has_the_time_of_a_request(tls: ssl.SSLContext) -> None:
+    async with listening(server(), tls) as address:
+        assert await talk(address) == b""
+        assert await talk(address, b"\x16\x03\x01") == b""
+
+
+async def test_who_shakes_hands_has_a_place(tls: ssl.SSLContext) -> None:
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
+    async with listening(server(connections=1, receive_timeout=5.0), tls) as address:
+        async with asyncio.timeout(5):
+            held = [await asyncio.open_connection(*address) for _ in range(2)]
+            with suppress(ConnectionError):
+                assert await talk(address) == b""
+            for _, writer in held:
+                writer.close()
+                await writer.wait_closed()
+            while True:
+                with suppress(ConnectionError):
+                    reader, writer = await asyncio.open_connection(*address, ssl=client)
+                    break
+            writer.write(head("GET", "/"))
+            assert b" 200 OK" in await reader.read()
+            writer.close()
+
+
+class Short(socket.socket):
+    """A listening socket of a process that has no descriptor left, as often as ``fails`` says."""
+
+    fails = 0
+
+    def accept(self) -> tuple[socket.socket, object]:
+        if self.fails:
+            self.fails -= 1
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return super().accept()
+
+
+async def test_a_lack_of_descriptors_is_said_once_and_passes(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("esinfer.listening._REST", SOON)
+    runner = server()
+    await runner.setup()
+    bound = Short()
+    bound.bind(("127.0.0.1", 0))
+    bound.fails = 3
+    await Site(runner, bound, None).start()
+    assert b" 200 OK" in await talk(bound.getsockname(), head("GET", "/"))
+    await runner.cleanup()
+    assert bound.fails == 0
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == [
+        "cannot accept connections: Too many open files"
+    ]
+
+
+async def pipeline(address: tuple[str, int]) -> socket.socket:
+    """A connection that asks for more than its buffers hold, and reads none of it."""
+    loop = asyncio.get_running_loop()
+    opened = socket.socket()
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    opened.setblocking(False)
+    await loop.sock_connect(opened, address)
+    with suppress(TimeoutError, ConnectionError):
+        async with asyncio.timeout(10 * SOON):
+            while True:
+                await loop.sock_sendall(opened, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 500)
+    return opened
+
+
+async def test_a_client_that_does_not_read_does_not_hold_its_connection() -> None:
+    runner = server(send_timeout=SOON)
+    async with listening(runner) as address:
+        with await pipeline(address):
+            await settled(runner)
 
 
 async def test_many_slow_clients_are_all_dropped_and_none_is_left() -> None:
