@@ -804,6 +804,12 @@ class NoConnectionLeft(RejectedExecution):
     template = "there are too many connections, see the setting [server] max_connections of esinfer"
 
 
+class TooManyLogins(RejectedExecution):
+    """Our wording: Elasticsearch queues them with everything else."""
+
+    template = "there are too many passwords to verify, try again"
+
+
 class EmptyResponse(IllegalState):
     retry = Retry.NO
     template = "Response body was empty for request from inference entity id [{inference_id}]"

@@ -69,18 +69,26 @@ ACTIONS: web.AppKey[Actions] = web.AppKey("actions")
 
 
 async def authenticate(request: web.Request) -> None:
-    """Find out who calls, if that is asked. Raises Unauthenticated."""
+    """Find out who calls, if that is asked. Raises Unauthenticated or TooManyLogins."""
     authenticator = request.app.get(AUTHENTICATOR)
     if authenticator is None or request.method == hdrs.METH_OPTIONS or request.path in OPEN_PATHS:
         return
     header = request.headers.get(hdrs.AUTHORIZATION)
-    request[IDENTITY] = await authenticator.authenticate(header, request.raw_path)
+    request[IDENTITY] = await authenticator.authenticate(header, request.raw_path, request)
+
+
+def is_stranger(request: web.Request) -> bool:
+    """Whether nobody knows who calls what is open to all, though others are asked."""
+    return AUTHENTICATOR in request.app and IDENTITY not in request
 
 
 def authorize(request: web.Request) -> None:
-    """Raises Unauthorized if the caller may not do what the handler does."""
+    """Raises Unauthorized if the caller may not do what the handler does.
+
+    A path or method that there is not is nobody's to refuse.
+    """
     identity = request.get(IDENTITY)
-    if identity is None:
+    if identity is None or request.match_info.http_exception is not None:
         return
     action = request.app[ACTIONS].get(request.match_info.handler, UNLISTED)
     if not action.roles & identity.roles:

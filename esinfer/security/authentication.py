@@ -2,7 +2,8 @@
 
 Elasticsearch takes Basic, ApiKey and Bearer side by side, and so do we. What
 scrypt takes long to verify is remembered by a keyed digest of the header, so
-that only the first request of a caller pays. Nothing of a header is kept,
+that only the first request of a caller pays; passwords wait for their turn,
+and those of clients that are gone are left out. Nothing of a header is kept,
 logged or quoted but a user's name or an API key's id.
 """
 
@@ -15,6 +16,7 @@ from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Final
 
@@ -27,9 +29,19 @@ from esinfer.errors import (
 )
 from esinfer.security.credentials import Credential, Credentials, Identity
 from esinfer.security.hashes import Verify, hash_password, read_password_hash
+from esinfer.security.turns import Client, Turns
 
 _REMEMBERED: Final = 10_000
 """Callers whose header is recognised at once; the oldest are forgotten."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Attempt:
+    """One request's try, with the digest of its header."""
+
+    uri: str
+    client: Client
+    digest: bytes
 
 
 class Authenticator:
@@ -39,14 +51,18 @@ class Authenticator:
         self._credentials = credentials
         self._digest_key = secrets.token_bytes(32)
         self._known: dict[bytes, Identity] = {}
-        self._schemes: dict[str, Callable[[str, str], Awaitable[Identity]]] = {
+        self._turns = Turns()
+        self._schemes: dict[str, Callable[[str, _Attempt], Awaitable[Identity]]] = {
             "basic": self._basic,
             "apikey": self._api_key,
             "bearer": self._bearer,
         }
 
-    async def authenticate(self, header: str | None, uri: str) -> Identity:
-        """The caller. ``uri`` is the request's, for what is said. Raises Unauthenticated."""
+    async def authenticate(self, header: str | None, uri: str, client: Client) -> Identity:
+        """The caller. ``uri`` is the request's, for what is said.
+
+        Raises Unauthenticated or TooManyLogins.
+        """
         if header is None:
             raise MissingCredentials(uri=uri)
         sent = header.encode("utf-8", "surrogateescape")
@@ -57,7 +73,8 @@ class Authenticator:
             verify = self._schemes.get(scheme.lower())
             if verify is None:
                 raise MissingCredentials(uri=uri)
-            identity = await verify(value.strip(), uri)
+            attempt = _Attempt(uri=uri, client=client, digest=digest)
+            identity = await verify(value.strip(), attempt)
             self._remember(digest, identity)
         return identity
 
@@ -66,7 +83,7 @@ class Authenticator:
             del self._known[next(iter(self._known))]
         self._known[digest] = identity
 
-    async def _basic(self, value: str, uri: str) -> Identity:
+    async def _basic(self, value: str, attempt: _Attempt) -> Identity:
         try:
             name, password = _pair(value)
         except Base64Error:
@@ -78,13 +95,20 @@ class Authenticator:
         user = self._credentials.users.get(name)
         # An unknown name takes as long as a wrong password.
         verify = self._refuse if user is None else user.verify
-        loop = asyncio.get_running_loop()
-        is_right = await loop.run_in_executor(self._thread, partial(verify, password))
+        async with self._turns.turn(attempt.client):
+            known = self._known.get(attempt.digest)  # from another request, meanwhile
+            if known is not None:
+                return known
+            is_right = attempt.client.transport is not None and await self._run(verify, password)
         if user is None or not is_right:
-            raise WrongPassword(user=name, uri=uri)
+            raise WrongPassword(user=name, uri=attempt.uri)
         return user.identity
 
-    async def _api_key(self, value: str, _uri: str) -> Identity:
+    async def _run(self, verify: Verify, password: bytes) -> bool:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, partial(verify, password))
+
+    async def _api_key(self, value: str, _attempt: _Attempt) -> Identity:
         try:
             key_id, key = _pair(value)
         except ValueError:
@@ -99,7 +123,7 @@ class Authenticator:
             raise RefusedCredentials(detail=f"API key: invalid credentials for API key [{key_id}]")
         return credential.identity
 
-    async def _bearer(self, value: str, _uri: str) -> Identity:
+    async def _bearer(self, value: str, _attempt: _Attempt) -> Identity:
         token = value.encode("utf-8", "surrogateescape")
         found: Credential | None = None
         for credential in self._credentials.tokens:  # all of them: the time tells nothing

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import threading
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from esinfer.errors import Unauthenticated
+from esinfer.errors import TooManyLogins, Unauthenticated
 from esinfer.security import authentication
 from esinfer.security.authentication import Authenticator
 from esinfer.security.credentials import read_credentials
@@ -47,8 +49,19 @@ def authenticator(path: str, scrypt: Counted) -> Authenticator:
     return Authenticator(read_credentials(path))
 
 
-async def user(authenticator: Authenticator, headers: dict[str, str]) -> str:
-    return (await authenticator.authenticate(headers["Authorization"], "/")).user
+@dataclass
+class Caller:
+    """Who waits for an answer."""
+
+    remote: str | None = "127.0.0.1"
+    transport: object | None = True
+
+
+HERE = Caller()
+
+
+async def user(authenticator: Authenticator, headers: dict[str, str], caller: Caller = HERE) -> str:
+    return (await authenticator.authenticate(headers["Authorization"], "/", caller)).user
 
 
 async def test_a_password_is_hashed_once_and_off_the_loop(
@@ -98,6 +111,77 @@ async def test_others_go_on_while_a_password_is_hashed(
     assert not waiting.done()
     go_on.set()
     assert await waiting == "reader"
+
+
+@pytest.fixture
+def let_go(monkeypatch: pytest.MonkeyPatch, scrypt: Counted) -> Callable[[], None]:
+    """The first password waits in scrypt until this is called."""
+    go_on = threading.Event()
+
+    def slow(*args: Any, **kwargs: Any) -> bytes:
+        assert go_on.wait(5)
+        return scrypt(*args, **kwargs)
+
+    monkeypatch.setattr(hashlib, "scrypt", slow)
+    return go_on.set
+
+
+async def guess(
+    authenticator: Authenticator, count: int, caller: Caller
+) -> list[asyncio.Task[str]]:
+    """So many wrong passwords, each of which waits for its turn."""
+    guesses = [
+        asyncio.create_task(user(authenticator, basic("reader", f"guess {number}"), caller))
+        for number in range(count)
+    ]
+    await asyncio.sleep(0)
+    return guesses
+
+
+async def test_guesses_of_clients_that_are_gone_are_not_computed(
+    authenticator: Authenticator, scrypt: Counted, let_go: Callable[[], None]
+) -> None:
+    stranger = Caller(remote="10.0.0.1")
+    guesses = await guess(authenticator, 20, stranger)
+    login = asyncio.create_task(user(authenticator, basic("reader")))
+    stranger.transport = None
+    guesses += await guess(authenticator, 60, stranger)  # nobody's place is taken by them
+    let_go()
+    assert await login == "reader"
+    ends = await asyncio.gather(*guesses, return_exceptions=True)
+    assert all(isinstance(end, Unauthenticated) for end in ends)
+    assert len(scrypt.threads) == 2  # that which had begun, and the login
+
+
+async def test_no_more_passwords_wait_than_allowed_and_one_address_leaves_room(
+    authenticator: Authenticator, let_go: Callable[[], None]
+) -> None:
+    strangers = [Caller(remote=f"10.0.0.{number}") for number in range(3)]
+    waiting = await guess(authenticator, 50, strangers[0])
+    refused = await guess(authenticator, 1, strangers[0])
+    waiting += await guess(authenticator, 49, strangers[1])
+    login = asyncio.create_task(user(authenticator, basic("reader")))
+    await asyncio.sleep(0)
+    refused += await guess(authenticator, 1, strangers[2])
+    ends = await asyncio.gather(*refused, return_exceptions=True)
+    assert [type(end) for end in ends] == [TooManyLogins, TooManyLogins]
+    for stranger in strangers:
+        stranger.transport = None
+    let_go()
+    assert await login == "reader"
+    await asyncio.gather(*waiting, return_exceptions=True)
+    with pytest.raises(Unauthenticated):
+        await user(authenticator, basic("reader", "wrong"), strangers[0])
+
+
+async def test_equal_first_logins_cost_one_hash(
+    authenticator: Authenticator, scrypt: Counted, let_go: Callable[[], None]
+) -> None:
+    logins = [asyncio.create_task(user(authenticator, basic("reader"))) for _ in range(10)]
+    await asyncio.sleep(0)
+    let_go()
+    assert await asyncio.gather(*logins) == ["reader"] * 10
+    assert len(scrypt.threads) == 1
 
 
 async def test_no_more_callers_are_remembered_than_allowed(
