@@ -87,9 +87,17 @@ async def _receive(request: web.Request) -> bytes:
     except web.HTTPRequestEntityTooLarge as error:
         raise PayloadTooLarge from error
     except RequestTooSlow as error:
-        raise SlowRequest from error
+        raise SlowRequest from _without_frames(error)
     except (ConnectionError, http_exceptions.HttpProcessingError, web.RequestPayloadError) as error:
-        raise MalformedHttp(problem="the body breaks off") from error
+        raise MalformedHttp(problem="the body breaks off") from _without_frames(error)
+
+
+def _without_frames(error: Exception) -> Exception:
+    """The error that a body's stream keeps, without the frame that keeps the body and the stream.
+
+    They would hold each other, and garbage is hardly ever looked for.
+    """
+    return error.with_traceback(None)
 
 
 _MAX_RATIO = 1032
