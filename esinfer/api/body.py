@@ -14,6 +14,7 @@ from typing import TypeVar
 import orjson
 from aiohttp import hdrs, http_exceptions, web
 
+from esinfer.api.guard import is_stranger
 from esinfer.api.keys import NAMESPACE
 from esinfer.api.media import Form
 from esinfer.connection import RequestTooSlow
@@ -51,12 +52,15 @@ class Body:
 
 
 async def has_body(request: web.Request) -> bool:
-    """Whether the body has any bytes; one in chunks shows that only when it has come."""
+    """Whether the body has any bytes; one in chunks shows that only when it has come.
+
+    For a stranger's that is not awaited: it passes for one with bytes.
+    """
     if not request.body_exists:
         return False
     if request.content_length is not None:
         return request.content_length > 0
-    return bool(await _receive(request))
+    return is_stranger(request) or bool(await _receive(request))
 
 
 async def read_bytes(request: web.Request) -> bytes:

@@ -3,7 +3,8 @@
 It settles the form of body and answer, and it alone turns exceptions into
 bodies. The order of its checks is Elasticsearch's: who calls, escapes, media
 types, route, content type; only what the caller may do is settled earlier than
-there. Source: rest.md sections 2.1, 7.2, 7.3, 7.7 and 9.
+there, while the body is unread. What is open to strangers makes no namespace,
+is in no journal and reads no body. Source: rest.md sections 2.1, 7.2, 7.3, 7.7 and 9.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from aiohttp import hdrs, web
 
 from esinfer.api import media
 from esinfer.api.body import BODY_FORM, HAS_BODY, MAX_CONTENT_LENGTH, has_body
-from esinfer.api.guard import authenticate, authorize
+from esinfer.api.guard import authenticate, authorize, is_stranger
 from esinfer.api.keys import NAMESPACE
 from esinfer.api.naming import find_namespace
 from esinfer.api.parameters import Parameters, check_escapes
@@ -30,7 +31,7 @@ from esinfer.errors import (
     IllegalState,
     PayloadTooLarge,
     RouterError,
-    Unauthenticated,
+    Unauthorized,
 )
 from esinfer.journal import Call, Entry
 from esinfer.readiness import READINESS
@@ -55,7 +56,7 @@ async def elasticsearch(request: web.Request, handler: Handler) -> web.StreamRes
     except Exception as error:  # noqa: BLE001 - as below
         return await respond_error(request, _wire_error(request, error))
     with namespace.clock.working():
-        if namespace.journal is None or not _is_noted(request.path):
+        if namespace.journal is None or not _is_noted(request.path) or is_stranger(request):
             return await _answer(request, handler)
         with namespace.journal.record(_call(request)) as entry:
             response = await _answer(request, handler)
@@ -67,7 +68,6 @@ async def elasticsearch(request: web.Request, handler: Handler) -> web.StreamRes
 async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         await _prepare(request)
-        authorize(request)
         return await handler(request)
     except web.HTTPException as error:
         return await _router_answer(request, error)
@@ -126,10 +126,23 @@ async def _authenticate(request: web.Request) -> None:
     """Before anything else, with the body unread, but in the form that the caller asked for."""
     try:
         await authenticate(request)
-    except Unauthenticated:
-        with suppress(ElasticsearchError):
-            request[SHAPE] = _bodiless_shape(request)
+    except ElasticsearchError:
+        _settle_bodiless_shape(request)
         raise
+
+
+def _authorize(request: web.Request) -> None:
+    """As above."""
+    try:
+        authorize(request)
+    except Unauthorized:
+        _settle_bodiless_shape(request)
+        raise
+
+
+def _settle_bodiless_shape(request: web.Request) -> None:
+    with suppress(ElasticsearchError):
+        request[SHAPE] = _bodiless_shape(request)
 
 
 def _bodiless_shape(request: web.Request) -> Shape:
@@ -147,6 +160,7 @@ async def _prepare(request: web.Request) -> None:
     path, _, query = target.partition("#")[0].partition("?")
     parameters = Parameters(path, query, request.match_info.keys() - {ANY_SLASHES})
     request[PARAMETERS] = parameters
+    _authorize(request)
     has_bytes = request[HAS_BODY] = await has_body(request)
     content_type = request.headers.get(hdrs.CONTENT_TYPE)
     forms = media.negotiate(
@@ -229,7 +243,8 @@ async def expect(request: web.Request) -> web.StreamResponse | None:
             return None
         try:
             await authenticate(request)
-        except Unauthenticated:
+            authorize(request)
+        except ElasticsearchError:
             return None
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0  # or aiohttp takes the answer for begun

@@ -16,6 +16,7 @@ from aiohttp import hdrs, web
 from aiohttp.http import RawRequestMessage
 from yarl import URL
 
+from esinfer.api.guard import is_stranger
 from esinfer.api.keys import ABOUT, NAMESPACES
 from esinfer.connection import RequestFactory
 from esinfer.errors import IllegalArgument, NoNamespaces
@@ -71,7 +72,7 @@ def find_namespace(request: web.Request) -> Namespace:
         if prefix is None and header is None:
             return namespaces.default  # whose keys are nobody's business here
         raise NoNamespaces
-    if request.path.startswith(_ABOUT_ALL):
+    if request.path.startswith(_ABOUT_ALL) or is_stranger(request):
         return namespaces.default  # no namespace is made by looking at them, or dropping one
     user = None if credentials is None else _user(credentials)
     names = {name for name in (prefix, header, user) if name is not None}

@@ -10,7 +10,7 @@ import pytest
 
 from esinfer.api.actions import HANDLER_ACTIONS
 from esinfer.api.routes import ROUTES
-from tests.api.sockets import exchange
+from tests.api.sockets import exchange, head, split
 from tests.conftest import Client, Reply, StartServer, envelope
 from tests.security import credentials
 from tests.security.credentials import api_key, basic, bearer
@@ -327,6 +327,70 @@ async def test_a_body_of_a_stranger_is_not_asked_for(guarded: Client) -> None:
         assert await reader.readline() == b"HTTP/1.1 401 Unauthorized\r\n"
     writer.close()
     await writer.wait_closed()
+
+
+@pytest.mark.parametrize("expects", ["Expect: 100-continue", "X-Expect: nothing"])
+@pytest.mark.parametrize("length", ["Content-Length: 1000000", "Transfer-Encoding: chunked"])
+async def test_a_body_of_one_who_may_not_is_neither_asked_for_nor_awaited(
+    guarded: Client, expects: str, length: str
+) -> None:
+    caller = f"Authorization: {basic('reader')['Authorization']}"
+    request = head("PUT", "/_inference/text_embedding/x?pretty", length, expects, caller)
+    status, headers, body = split(await until_told(guarded, request))
+    assert status == b"HTTP/1.1 403 Forbidden"
+    assert b"content-type: application/json" in headers
+    assert body.startswith(b'{\n  "error" : {\n')
+
+
+async def until_told(client: Client, request: bytes) -> bytes:
+    """The answer to a request whose body does not come."""
+    host, _, port = client.url.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(request)
+    async with asyncio.timeout(5):
+        answer = await reader.readuntil(b"\r\n\r\n")
+        told = next(line for line in answer.split(b"\r\n") if line.startswith(b"Content-Length"))
+        answer += await reader.readexactly(int(told.partition(b":")[2]))
+    writer.close()
+    await writer.wait_closed()
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("OPTIONS", "/_inference", b"200 OK"),
+        ("OPTIONS", "/nothing", b"400 Bad Request"),
+        ("GET", "/_esinfer/health", b"400 Bad Request"),
+        ("GET", "/_esinfer/ready", b"400 Bad Request"),
+    ],
+)
+async def test_a_body_to_what_is_open_to_all_is_not_awaited(
+    guarded: Client, method: str, path: str, status: bytes
+) -> None:
+    answer = await until_told(guarded, head(method, path, "Transfer-Encoding: chunked"))
+    assert answer.startswith(b"HTTP/1.1 " + status)
+
+
+async def test_what_is_open_to_all_makes_no_namespace(guarded: Client) -> None:
+    for path in ("/_esinfer/health", "/_esinfer/ready"):
+        for prefix, headers in (
+            ("/_ns/evil", {}),
+            ("", {"X-Esinfer-Namespace": "evil"}),
+            ("", basic("ns-evil", "any")),
+        ):
+            assert (await guarded("GET", prefix + path, headers=headers)).status == 200
+    assert (await guarded("OPTIONS", "/_ns/evil/_inference")).status == 200
+    reply = await guarded("GET", "/_esinfer/namespaces", headers=basic("manager"))
+    assert [namespace["name"] for namespace in reply.json["namespaces"]] == ["default"]
+
+
+async def test_what_is_open_to_all_is_in_no_journal(guarded: Client) -> None:
+    assert (await guarded("OPTIONS", "/anything", {"a": "b"})).status == 400
+    assert (await guarded("OPTIONS", "/_inference", {"a": "b"})).status == 200
+    await guarded("GET", "/_inference", headers=basic("reader"))
+    reply = await guarded("GET", "/_esinfer/journal", headers=basic("manager"))
+    assert [entry["request"]["method"] for entry in reply.json["entries"]] == ["GET"]
 
 
 async def test_without_a_file_any_credentials_are_taken_and_ignored(mock: Client) -> None:
