@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final
 
 from esinfer.masking import (
@@ -48,12 +49,8 @@ class _Head:
     @property
     def size(self) -> int:
         """Bytes that it takes in memory, about."""
-        size = 0
-        for name, value in self.headers.items():
-            size += _TEXT + len(name) + len(value)
-        for said in self.about.values():
-            size += _TEXT + len(str(said))
-        return size
+        texts = chain(self.headers, self.headers.values(), map(str, self.about.values()))
+        return _TEXT * (len(self.headers) + len(self.about)) + sum(map(len, texts))
 
 
 class Entry:
