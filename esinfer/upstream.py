@@ -15,12 +15,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Se
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import aiohttp
 from aiohttp import hdrs
 from aiohttp.abc import ResolveResult
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.tracing import Trace
 from yarl import URL
 
@@ -130,12 +131,36 @@ class _Connector(aiohttp.TCPConnector):
             raise _NotAllowed
         return allowed
 
+    def _release(
+        self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False
+    ) -> None:
+        super()._release(key, protocol, should_close=should_close)
+        if isinstance(protocol, _Reader):
+            protocol.rest()
+
 
 class _Reader(ResponseHandler):
     """aiohttp's end of a connection; a body that is no good HTTP fails here too.
 
     aiohttp closes the connection, but lets whoever reads the body wait for ever.
+    It also keeps what comes while nothing is asked, and gives it to whoever asks next.
     """
+
+    _rests = False
+
+    def rest(self) -> None:
+        """Nothing is asked until the next request; what comes before it ends the connection."""
+        self._rests = True
+
+    def set_response_params(self, **parameters: Any) -> None:
+        self._rests = False
+        super().set_response_params(**parameters)
+
+    def data_received(self, data: bytes) -> None:
+        if self._rests and data:
+            self.close()
+        else:
+            super().data_received(data)
 
     def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
         super().set_exception(exc, *cause)

@@ -455,6 +455,29 @@ async def test_garbage_is_no_answer(transport: HttpTransport, said: bytes) -> No
         )
 
 
+async def test_answer_that_nobody_asked_for_answers_nothing(transport: HttpTransport) -> None:
+    """It would be taken for the next one's, which may be of another endpoint."""
+    asked, unasked, closed = 0, asyncio.Event(), asyncio.Event()
+
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked += 1
+        answer = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n%d"
+        writer.write(answer % asked)
+        if asked == 1:
+            await unasked.wait()
+            writer.write(answer % 7)
+            assert await reader.read() == b""
+            closed.set()
+
+    async with speaking(speak) as url, asyncio.timeout(5):
+        first = await transport.send(request_to(url))
+        unasked.set()
+        await closed.wait()
+        second = await transport.send(request_to(url))
+    assert (first.body, second.body) == (b"1", b"2")
+
+
 async def test_plain_http_behind_an_https_url(transport: HttpTransport, upstream: Upstream) -> None:
     error = await failure(transport, upstream.url.replace("http:", "https:"))
     assert facts(error) == ("s_s_l_exception", "TLS handshake failed", Retry.AGAIN)
