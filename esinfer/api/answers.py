@@ -11,6 +11,8 @@ from esinfer.tasks import TaskType
 TEXT: Json = {"type": "string"}
 INTEGER: Json = {"type": "integer"}
 NUMBER: Json = {"type": "number"}
+FLOAT = any_of(NUMBER, {"enum": ["Infinity", "-Infinity", "NaN"]})
+"""One of 32 bits; JSON has no number for what is beyond them, and Java writes its word."""
 FLAG: Json = {"type": "boolean"}
 OBJECT: Json = {"type": "object"}
 TASK_TYPE = Named("TaskType", {"enum": [str(each) for each in TaskType if each != TaskType.ANY]})
@@ -39,7 +41,7 @@ ENVELOPE = Named(
 BARE_ERROR = Named("BareError", record({"error": TEXT}, {"status": INTEGER}))
 CHAT_ERROR = Named(
     "ChatError",
-    record({"error": record({"code": TEXT, "message": TEXT}, {"type": TEXT, "param": TEXT})}),
+    record({"error": record({"message": TEXT}, {"code": TEXT, "type": TEXT, "param": TEXT})}),
 )
 ERROR = Named("Error", any_of(ENVELOPE, BARE_ERROR))
 INFERENCE_ERROR = Named("InferenceError", any_of(ENVELOPE, BARE_ERROR, CHAT_ERROR))
@@ -48,8 +50,8 @@ INFERENCE_ERROR = Named("InferenceError", any_of(ENVELOPE, BARE_ERROR, CHAT_ERRO
 # -- answers that several routes share --------------------------------------
 
 ACKNOWLEDGED = Named("Acknowledged", record({"acknowledged": FLAG}))
-EMBEDDING = array(NUMBER)
-WEIGHTS: Json = {**OBJECT, "description": "Token to weight.", "additionalProperties": NUMBER}
+EMBEDDING = array(FLOAT)
+WEIGHTS: Json = {**OBJECT, "description": "Token to weight.", "additionalProperties": FLOAT}
 CHUNK = {"start_offset": INTEGER, "end_offset": INTEGER, "text": TEXT}
 """Members of a chunk; offsets count UTF-16 code units."""
 NODES = record({"total": INTEGER, "successful": INTEGER, "failed": INTEGER})
@@ -67,9 +69,7 @@ SPARSE_EMBEDDING = Named(
 )
 RERANK = Named(
     "RerankResult",
-    record(
-        {"rerank": array(record({"index": INTEGER, "relevance_score": NUMBER}, {"text": TEXT}))}
-    ),
+    record({"rerank": array(record({"index": INTEGER, "relevance_score": FLOAT}, {"text": TEXT}))}),
 )
 COMPLETION = Named("CompletionResult", record({"completion": array(record({"result": TEXT}))}))
 CHAT_COMPLETION = Named(

@@ -428,6 +428,40 @@ async def test_status_of_the_upstream_is_documented(
     await Walker(embedder, judge)("POST", "/_inference/id", {"input": "a"}, 402)
 
 
+@pytest.mark.parametrize(
+    ("task_type", "request_body", "body"),
+    [
+        ("text_embedding", {"input": ["a"]}, b"[[1e400]]"),
+        ("sparse_embedding", {"input": ["a"]}, b'[{"a":-1e39}]'),
+        ("rerank", {"input": ["a"], "query": "b"}, b'[{"index":0,"score":"NaN"}]'),
+    ],
+)
+async def test_floats_that_are_no_numbers_are_documented(
+    client: Client,
+    upstream: Upstream,
+    judge: Judge,
+    task_type: str,
+    request_body: object,
+    body: bytes,
+) -> None:
+    await create(client, upstream, task_type=task_type)
+    upstream.answers(Answer(body=body))
+    reply = await client("POST", f"/_inference/{task_type}/id", request_body)
+    assert (reply.status, judge.of_reply("POST", f"/_inference/{task_type}/id", reply)) == (200, [])
+
+
+async def test_chat_error_without_a_code_is_documented(
+    start: StartServer, upstream: Upstream, judge: Judge
+) -> None:
+    client = await start("elasticsearch.version=9.6.0")
+    await create(client, upstream, task_type="chat_completion")
+    upstream.answers(Answer.json({"error": "no"}, status=421))
+    messages = {"messages": [{"role": "user", "content": "a"}]}
+    reply = await client("POST", "/_inference/chat_completion/id", messages)
+    assert "code" not in reply.json["error"]
+    assert judge.of_reply("POST", "/_inference/chat_completion/id", reply) == []
+
+
 async def test_request_in_a_wrong_media_type_is_documented(mock: Client, judge: Judge) -> None:
     headers = {"Content-Type": "text/plain"}
     reply = await mock("POST", "/_inference/x", b"{}", headers=headers)
