@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
 from typing import TypeVar
@@ -103,7 +103,7 @@ class Inference:
 
         async def attempt(current: Request, run: Run) -> Result:
             sent = run.send(task.build(endpoint, current))
-            response = run.receive(await self._transport.send(sent))
+            response = _discreet(run.receive(await self._transport.send(sent)), endpoint)
             task.check(endpoint, response)
             if not response.body:
                 raise EmptyResponse(inference_id=endpoint.inference_id)
@@ -222,6 +222,15 @@ class Inference:
             delay = self._policy.delay(number, self._random)
             run.retry(delay, shortened=shortens)
             await self.clock.sleep(delay)
+
+
+def _discreet(response: UpstreamResponse, endpoint: InferenceEndpoint) -> UpstreamResponse:
+    """The answer without the endpoint's key, which an upstream may quote in a result too."""
+    api_key = endpoint.secret_settings.api_key.reveal()
+    if api_key.encode() not in response.body:
+        return response
+    masked = mask(response.body.decode(errors="surrogateescape"), api_key)
+    return replace(response, body=masked.encode(errors="surrogateescape"))
 
 
 class _DiscreetReader:

@@ -43,6 +43,16 @@ async def test_a_key_that_the_upstream_quotes_is_masked(
     assert KEY not in caplog.text
 
 
+async def test_a_key_quoted_in_a_result_is_masked(start: StartServer, upstream: Upstream) -> None:
+    client = await start()
+    await create(client, upstream, task_type="completion", api_key=KEY)
+    upstream.answers(Answer.json({"choices": [{"message": {"content": f"It is {KEY}."}}]}))
+
+    reply = await client("POST", "/_inference/completion/id", {"input": "Which key is it?"})
+
+    assert reply.json == {"completion": [{"result": "It is ***."}]}
+
+
 async def test_a_key_quoted_within_a_stream_is_masked(
     start: StartServer, upstream: Upstream
 ) -> None:
