@@ -146,13 +146,15 @@ class Connection(web.RequestHandler):
     def _check_head(self) -> None:
         """Elasticsearch and hyper limit all headers together; aiohttp limits each.
 
-        It also takes versions that it answers with a version that no client knows.
+        It also takes versions that it answers with a version that no client knows, and
+        expectations that it quotes where it cannot write them.
         """
         message, limit = self._messages[-1][0], self.max_field_size
         if isinstance(message, _ErrInfo):
             return
         error: http_exceptions.HttpProcessingError | None = None
-        if message.version not in _VERSIONS:
+        expected = message.headers.get(hdrs.EXPECT, "")
+        if message.version not in _VERSIONS or not expected.isascii():
             error = http_exceptions.BadHttpMessage("")
         elif sum(len(name) + len(value) + 4 for name, value in message.raw_headers) > limit:
             error = http_exceptions.LineTooLong(b"", limit)

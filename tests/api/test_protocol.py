@@ -34,6 +34,7 @@ GARBAGE = {
     "a header without a colon": b"GET / HTTP/1.1\r\nHost: a\r\nnonsense\r\n\r\n",
     "a blank in a header's name": b"GET / HTTP/1.1\r\nHost: a\r\nX Y: 1\r\n\r\n",
     "a path that is not ASCII": b"GET /\xff HTTP/1.1\r\nHost: a\r\n\r\n",
+    "an expectation that is not ASCII": b"GET /nowhere HTTP/1.1\r\nHost: a\r\nExpect: \xff\r\n\r\n",
 }
 
 

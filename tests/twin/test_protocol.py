@@ -33,6 +33,7 @@ MALFORMED = {
     "a header without a colon": AUTHORIZED + b"\r\n" + KEY + b"\r\n\r\n",
     "an unreadable length": AUTHORIZED + b"\r\nContent-Length: " + KEY + b"\r\n\r\n",
     "a path that is not ASCII": b"GET /" + KEY + b"\xff HTTP/1.1\r\nHost: a\r\n\r\n",
+    "an expectation that is not ASCII": AUTHORIZED + b"\r\nExpect: \xff\r\n\r\n",
     "chunks": AUTHORIZED + b"\r\nTransfer-Encoding: chunked\r\n\r\nzz" + KEY + b"\r\n",
 }
 
