@@ -99,7 +99,7 @@ class Container:
 
     def predict(self, request: TwinRequest) -> TwinAnswer:
         """``POST /``: what the pipeline makes of the inputs."""
-        headers = lower(request.headers)
+        headers = {name: _latin_1(value) for name, value in lower(request.headers).items()}
         try:
             fields = _read(headers.get("content-type"), request.body)
             parameters = fields.get("parameters", _parameters(request.query))
@@ -117,6 +117,11 @@ class Container:
     def metrics(self, _request: TwinRequest) -> TwinAnswer:
         """``GET /metrics``: nothing ever waits here."""
         return text(200, "inf_batch_current_size 0\ninf_queue_size 0\n")
+
+
+def _latin_1(value: str) -> str:
+    """A header's value as Starlette reads it; aiohttp takes it for UTF-8."""
+    return value.encode(errors="surrogateescape").decode("latin-1")
 
 
 def _read(content_type: str | None, body: bytes) -> Mapping[str, Any]:
@@ -140,7 +145,10 @@ def _parameters(query: str) -> Mapping[str, object]:
 
 def _value(text: str) -> object:
     if text.isdecimal():
-        return int(text)
+        try:
+            return int(text)
+        except ValueError as error:  # too many digits, for Python there too
+            raise PipelineError(str(error)) from error
     return {"true": True, "false": False}.get(text.lower(), text)
 
 

@@ -92,6 +92,22 @@ def test_content_type_is_compared_as_it_stands(value: str) -> None:
     assert body["error"].startswith(f'\n                Content type "{value}" not supported.\n')
 
 
+def test_content_type_is_quoted_in_latin_1() -> None:
+    """As its server reads headers; aiohttp reads them as UTF-8 and marks what is none."""
+    sent = "text/é\udcff"  # of the bytes c3 a9 ff
+    status, body = said(post(EMBEDDINGS, "/", {"inputs": "a"}, {"content-type": sent}))
+    assert status == 400
+    assert body["error"].startswith('\n                Content type "text/Ã©ÿ" not supported.\n')
+
+
+def test_number_of_too_many_digits_in_the_query_is_refused() -> None:
+    answer = post(EMBEDDINGS, "/", {"inputs": "a"}, query="top_k=" + "7" * 5000)
+    reason = "Exceeds the limit (4300 digits) for integer string conversion: value has 5000 digits"
+    assert said(answer) == refused(
+        f"{reason}; use sys.set_int_max_str_digits() to increase the limit"
+    )
+
+
 def test_the_accepted_media_type_is_that_of_the_answer() -> None:
     accept = "application/json; charset=UTF-8"
     answer = post(EMBEDDINGS, "/", {"inputs": "a"}, {**JSON, "Accept": accept})
