@@ -132,9 +132,9 @@ def shown_url(url: str, secrets: Sequence[str]) -> str:
 
 
 def shown_headers(headers: Mapping[str, str], secrets: Sequence[str]) -> dict[str, str]:
-    """Headers, their names in lower case, without keys."""
+    """Headers, their names in lower case, without keys; bytes that are no UTF-8 are replaced."""
     return {
-        name.lower(): _masked(value) if _BEARING.search(name) else without(value, secrets)
+        name.lower(): _masked(value) if _BEARING.search(name) else _legible(without(value, secrets))
         for name, value in headers.items()
     }
 
@@ -142,6 +142,10 @@ def shown_headers(headers: Mapping[str, str], secrets: Sequence[str]) -> dict[st
 def _parameter(found: re.Match[str]) -> str:
     mark, name, value = found.groups()
     return f"{mark}{name}={MASK if bears_key(unquote_plus(name)) else value}"
+
+
+def _legible(value: str) -> str:
+    return value.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def _masked(credentials: str) -> str:

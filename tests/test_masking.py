@@ -42,6 +42,11 @@ def test_of_credentials_the_scheme_is_shown() -> None:
     assert shown_headers(headers, [KEY]) == shown
 
 
+def test_headers_that_are_no_utf_8_can_be_written() -> None:
+    headers = {"X-Other": "a\udcff", "Authorization": "\udcff x"}
+    assert shown_headers(headers, []) == {"x-other": "a\ufffd", "authorization": "***"}
+
+
 def test_a_url_is_shown_without_its_user() -> None:
     assert shown_url(f"https://me:word@h/x?k={KEY}", [KEY]) == "https://***@h/x?k=***"
 

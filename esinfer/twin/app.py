@@ -51,7 +51,7 @@ async def _stop_waiting(app: web.Application) -> None:
 
 
 async def _answer(request: web.Request) -> web.StreamResponse:
-    url = str(request.url)
+    url = _url(request)
     upstream = request.app[UPSTREAMS].find(url)
     try:
         body = await _read(request, upstream.server.payload_limit)
@@ -71,6 +71,14 @@ async def _answer(request: web.Request) -> web.StreamResponse:
             return await _write(request, exchange, delivery)
         except Interrupted:
             return _hang_up(request)
+
+
+def _url(request: web.Request) -> str:
+    """The address that was asked; the path alone after a ``Host`` that can be none."""
+    try:
+        return str(request.url)
+    except ValueError:
+        return str(request.rel_url)
 
 
 async def _deliver(exchange: Exchange, server: Server, read: TwinRequest) -> Delivery:

@@ -7,6 +7,7 @@ import gzip
 import logging
 from collections.abc import AsyncIterator
 
+import orjson
 import pytest
 
 from esinfer.twin.answers import TwinAnswer, TwinRequest
@@ -51,6 +52,16 @@ async def test_what_is_no_http_is_an_empty_400_and_nowhere_quoted(
     assert closed
     assert KEY.decode() not in caplog.text
     assert [r for r in caplog.records if r.levelno > logging.DEBUG] == []
+
+
+@pytest.mark.parametrize("host", [b"a:b", b"\xff", b"\xc3\xa9" * 64, b"["])
+async def test_host_that_can_be_none_is_nobodys_concern(url: str, host: bytes) -> None:
+    close = b"\r\nConnection: close\r\n\r\n"
+    answer, _ = await exchange(url, b"GET /health HTTP/1.1\r\nHost: " + host + close)
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    log, _ = await exchange(url, head("GET", "/__twin/upstreams/default/log"))
+    _, _, body = split(log)
+    assert orjson.loads(body)["exchanges"][0]["request"]["url"].endswith("/health")
 
 
 @pytest.mark.parametrize(
