@@ -49,7 +49,7 @@ crash: $(READY) ## kill stores and servers at 200 random moments each; nothing m
 	$(BIN)/python -m tests.crash store --kills=200
 	$(BIN)/python -m tests.crash server --kills=200
 
-fuzz: $(READY) ## throw made-up requests and odd bytes at a mock for two minutes; it must stay upright
+fuzz: $(READY) ## throw odd requests, bytes and upstreams at servers for two minutes; they must stay upright
 	$(BIN)/python -m tests.fuzz --seconds=120
 
 test-clients: $(READY) ## drive live servers with the clients of Elasticsearch, Hugging Face and OpenAI

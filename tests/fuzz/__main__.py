@@ -1,4 +1,4 @@
-"""``python -m tests.fuzz``: rounds of made-up requests and bytes until the time is over."""
+"""``python -m tests.fuzz``: rounds of made-up requests, answers and bytes till the time is over."""
 
 from __future__ import annotations
 
@@ -7,17 +7,24 @@ import random
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, contextmanager
 from functools import partial
+from typing import TypeAlias
 
 from schemathesis import GenerationMode
 
-from tests.fuzz import wire
+from tests.fuzz import guarded, inferences, wire
+from tests.fuzz.guarded import serve_guarded
+from tests.fuzz.inferences import WAYS, serve_behind
 from tests.fuzz.requests import Fuzzer
 from tests.fuzz.server import Server, serve
+from tests.fuzz.twins import PROFILES, judge_twin, sent_to_twins, serve_twin
 
 Step = tuple[str, int, Callable[..., None]]
 """Its name, how many it sends, and what sends so many."""
+
+Round: TypeAlias = Callable[[int], AbstractContextManager[Iterator[Step]]]
+"""A server's steps of so many; nothing may be left of them at the end."""
 
 
 def main() -> int:
@@ -43,19 +50,62 @@ def main() -> int:
 
 
 def steps(count: int, number: int, until: float) -> Iterator[Step]:
-    """What to send till then; each round has a server of its own, of which nothing may stay."""
+    """What to send till then; each server of a round is a new one, of which nothing may stay."""
+    twins = [partial(_twin, each) for each in PROFILES]
+    rounds: list[Round] = [_behind, _guarded, *twins, _mock]
     while time.monotonic() < until:
-        with serve() as server, closing(Fuzzer(server)) as fuzzer:
-            for name, most, send in _round(server, fuzzer, count):
-                yield name, most, partial(send, number=number)
-                if time.monotonic() >= until:
-                    break
-            fuzzer.close()
-            server.check_rest()
+        for enter in rounds:
+            if time.monotonic() >= until:
+                return
+            with enter(count) as found:
+                for name, most, send in found:
+                    yield name, most, partial(send, number=number)
+                    if time.monotonic() >= until:
+                        break
         number += 1
 
 
-def _round(server: Server, fuzzer: Fuzzer, count: int) -> Iterator[Step]:
+@contextmanager
+def _behind(count: int) -> Iterator[Iterator[Step]]:
+    with serve_behind() as behind:
+        yield (
+            (
+                f"answers to {task_type}{'/_stream' if streams else ''}",
+                10 * count,
+                partial(inferences.fuzz, behind, task_type, streams=streams),
+            )
+            for task_type, streams in WAYS
+        )
+        behind.check_rest()
+
+
+@contextmanager
+def _guarded(count: int) -> Iterator[Iterator[Step]]:
+    with serve_guarded() as server:
+        send = partial(wire.fuzz, server, guarded.odd_bytes(), judge=guarded.judge_guarded)
+        yield iter([("odd bytes without credentials", 20 * count, send)])
+        server.check_rest()
+
+
+@contextmanager
+def _twin(profile: str, count: int) -> Iterator[Iterator[Step]]:
+    with serve_twin(profile) as server:
+        yield (
+            (f"{name} at {profile}", 10 * count, partial(wire.fuzz, server, made, judge=judge_twin))
+            for name, made in sent_to_twins().items()
+        )
+        server.check_rest()
+
+
+@contextmanager
+def _mock(count: int) -> Iterator[Iterator[Step]]:
+    with serve() as server, closing(Fuzzer(server)) as fuzzer:
+        yield _sent_to_mock(server, fuzzer, count)
+        fuzzer.close()
+        server.check_rest()
+
+
+def _sent_to_mock(server: Server, fuzzer: Fuzzer, count: int) -> Iterator[Step]:
     yield "a mix of operations", 10 * count, fuzzer.mix
     yield "good bytes", 10 * count, partial(wire.fuzz, server, wire.good_requests())
     yield "odd bytes", 30 * count, partial(wire.fuzz, server, wire.odd_bytes())

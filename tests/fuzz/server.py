@@ -1,4 +1,4 @@
-"""A mock on a thread of its own, and what it must not have done."""
+"""A server on a thread of its own, and what it must not have done."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -24,31 +24,52 @@ T = TypeVar("T")
 
 
 class Log(logging.Handler):
-    """Keeps what no request may cause: warnings, errors and tracebacks."""
+    """Keeps what no request may cause: warnings, errors, tracebacks, and the secret in any line.
 
-    def __init__(self) -> None:
+    What ``operators`` logs is a warning to an operator of what an upstream did.
+    """
+
+    def __init__(self, operators: str = "", secret: str = "") -> None:
         super().__init__(logging.DEBUG)
         self.complaints: list[str] = []
+        self._operators = operators
+        self._secret = secret
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.levelno >= logging.WARNING or record.exc_info:
-            self.complaints.append(self.format(record))
+        line = self.format(record)
+        is_bad = record.levelno >= logging.WARNING and not self._is_for_operators(record)
+        if is_bad or record.exc_info or (self._secret and self._secret in line):
+            self.complaints.append(line)
+
+    def _is_for_operators(self, record: logging.LogRecord) -> bool:
+        return record.name == self._operators and record.levelno == logging.WARNING
 
 
 class Server:
-    """A mock on loopback; the caller's thread asks, another one answers."""
+    """A server on loopback; the caller's thread asks, another one answers.
 
-    def __init__(self, port: int, loop: asyncio.AbstractEventLoop, runner: web.AppRunner) -> None:
-        self._address = ("127.0.0.1", port)
+    ``alive`` is the path that it answers 200 as long as all is well.
+    """
+
+    def __init__(
+        self,
+        port: int,
+        loop: asyncio.AbstractEventLoop,
+        runner: web.AppRunner,
+        log: Log,
+        alive: str,
+    ) -> None:
+        self.address = ("127.0.0.1", port)
         self.url = f"http://127.0.0.1:{port}"
-        self.log = Log()
+        self.alive = alive
+        self.log = log
         self._loop = loop
         self._runner = runner
         self._tasks = self._count_tasks()
 
     def connect(self) -> socket.socket:
         """A connection whose every wait is bounded."""
-        return socket.create_connection(self._address, PATIENCE)
+        return socket.create_connection(self.address, PATIENCE)
 
     def call(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run something on the server's own loop, between two of its turns."""
@@ -81,26 +102,42 @@ class Server:
         return self.call(count)
 
 
+def make_mock() -> web.AppRunner:
+    """A mock whose waits are free."""
+    return make_runner(make_app(load(None, {}, [], COMMAND_DEFAULTS["mock"]), "mock"), **OPTIONS)
+
+
+OPTIONS: Mapping[str, Any] = {
+    "shutdown_timeout": 1.0,
+    "access_log": None,
+    "lingering_time": 1.0,  # aiohttp waits so long for the rest of a body that nobody reads
+}
+"""Of a runner of a fuzzed server."""
+
+
 @contextmanager
-def serve() -> Iterator[Server]:
-    """A mock whose waits are free; it stops with the block."""
-    config = load(None, {}, [], COMMAND_DEFAULTS["mock"])
-    runner = make_runner(
-        make_app(config, "mock"),
-        shutdown_timeout=1.0,
-        access_log=None,
-        lingering_time=1.0,  # aiohttp waits so long for the rest of a body that nobody reads
-    )
+def serve(
+    make: Callable[[], web.AppRunner] = make_mock,
+    *,
+    alive: str = "/_esinfer",
+    log: Log | None = None,
+) -> Iterator[Server]:
+    """What ``make`` makes, by itself a mock; it stops with the block."""
+    runner = make()
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="fuzzed", daemon=True)
     thread.start()
     try:
-        server = Server(_start(runner, loop), loop, runner)
+        server = Server(_start(runner, loop), loop, runner, log or Log(), alive)
+        logger = logging.getLogger("esinfer")
+        level = logger.level
+        logger.setLevel(logging.DEBUG)
         logging.getLogger().addHandler(server.log)
         try:
             yield server
         finally:
             logging.getLogger().removeHandler(server.log)
+            logger.setLevel(level)
             asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(PATIENCE)
     finally:
         loop.call_soon_threadsafe(loop.stop)

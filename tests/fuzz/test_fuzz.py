@@ -12,7 +12,7 @@ from schemathesis import GenerationMode
 from tests.fuzz import wire
 from tests.fuzz.requests import Fuzzer
 from tests.fuzz.server import Server, serve
-from tests.fuzz.wire import Sent, exchange, judge
+from tests.fuzz.wire import Sent, exchange, judge_elasticsearch
 
 
 @pytest.fixture(scope="module")
@@ -70,13 +70,13 @@ _GOOD = b"HTTP/1.1 200 OK\r\nX-elastic-product: Elasticsearch\r\nContent-Length:
 )
 def test_bad_answer_is_seen(answer: bytes, answers: int | None) -> None:
     with pytest.raises(AssertionError):
-        judge(answer, Sent((), answers))
+        judge_elasticsearch(answer, Sent((), answers))
 
 
 def test_answers_of_an_exchange_are_counted(server: Server) -> None:
     request = b"GET /_esinfer HTTP/1.1\r\nHost: a\r\n"
     sent = Sent((request + b"\r\n" + request, b"Connection: close\r\n\r\n"), 2)
-    judge(exchange(server, sent), sent)
+    judge_elasticsearch(exchange(server, sent), sent)
 
 
 def test_warning_in_the_log_is_seen(server: Server) -> None:
