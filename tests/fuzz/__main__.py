@@ -44,7 +44,7 @@ def main() -> int:
         sent += count
     sys.stdout.write(
         f"{sent} fuzzed exchanges in {time.monotonic() - began:.0f} s (seed {args.seed}):"
-        " no unnamed 5xx, no hang, no traceback, nothing left open\n"
+        " no unnamed 5xx, no hang, no traceback, no key, nothing left open\n"
     )
     return 0
 
