@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Protocol
 
 from esinfer.endpoints import InferenceEndpoint
@@ -18,6 +17,7 @@ from esinfer.stores.sealing import KeyMissing, Keys, Sealed, UnsealError
 
 _LOGGER = logging.getLogger(__name__)
 _REMEMBERED = 16_384
+"""So many endpoints, each as its row was last."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ class Rows:
         self.keys = keys
         self.renewals = 0
         """How many secrets have been sealed anew."""
-        self._load = lru_cache(maxsize=_REMEMBERED)(self._read)
+        self._known: dict[str, tuple[Row, InferenceEndpoint]] = {}
 
     def to_row(self, endpoint: InferenceEndpoint) -> Row:
         record = self._codec.dump(endpoint)
@@ -72,7 +72,14 @@ class Rows:
         EndpointSealed, which is one, if another server has sealed it with a key of its own.
         It is read once: most rows of a list are those of the list before.
         """
-        return self._load(row)
+        known = self._known.get(row.inference_id)
+        if known is not None and known[0] == row:
+            return known[1]
+        endpoint = self._read(row)
+        if len(self._known) >= _REMEMBERED:
+            self._known.clear()
+        self._known[row.inference_id] = row, endpoint
+        return endpoint
 
     def _read(self, row: Row) -> InferenceEndpoint:
         try:
