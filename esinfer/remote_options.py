@@ -50,7 +50,10 @@ def remote(args: argparse.Namespace) -> Remote:
     """The server, not yet asked. Raises TransferError, which quotes no secret."""
     from esinfer.remote import Address, Remote  # noqa: PLC0415 -- loads ssl
 
-    address = Address.parse(args.url or _DEFAULT_URL)
+    for option, value in (("--user", args.user), ("--api-key", args.api_key)):
+        if value == "":  # of a variable that is not set: it is not the same as none
+            raise TransferError(f"{option} is empty")
+    address = Address.parse(_DEFAULT_URL if args.url is None else args.url)
     return Remote(
         address,
         authorization=_authorization(args, address),

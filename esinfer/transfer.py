@@ -25,7 +25,7 @@ _ONLY_TOLD = {
 """Settings that a GET shows and a PUT refuses, by service and task type."""
 _WITHOUT_KEY = frozenset(
     {
-        *("elasticsearch", "elser", "elastic"),
+        *("elasticsearch", "elser", "elastic", "custom"),
         *("amazonbedrock", "amazon_sagemaker", "sagemaker", "googlevertexai"),
     }
 )

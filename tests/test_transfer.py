@@ -51,11 +51,12 @@ def run_script(script: str, **environ: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_service_without_key_gets_no_placeholder() -> None:
-    local, remote = (
+    local, custom, remote = (
         transfer.from_wire({"inference_id": "a", "task_type": "rerank", "service": service})
-        for service in ("elasticsearch", "cohere")
+        for service in ("elasticsearch", "custom", "cohere")
     )
     assert local.with_placeholder() == local
+    assert custom.with_placeholder() == custom
     assert remote.with_placeholder().body["service_settings"] == {"api_key": "<api_key>"}
 
 
