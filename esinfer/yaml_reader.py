@@ -25,13 +25,13 @@ def read_yaml(data: bytes) -> object:
             return NOTHING
         value = yaml.load(data, loader)  # noqa: S506 - both are safe
         return orjson.loads(orjson.dumps(value))  # dates become texts
-    except (yaml.YAMLError, TypeError, RecursionError) as error:
+    except Exception as error:  # noqa: BLE001 - PyYAML leaves those of int() and others as they are
         mark = getattr(error, "problem_mark", None)
         raise XContentParseError(
             line=mark.line + 1 if mark else 1,
             column=mark.column + 1 if mark else 1,
             problem=getattr(error, "problem", None) or "The body is no YAML that JSON can hold",
-        ) from error
+        ) from None  # what int() could not read may be a key
 
 
 def _check_plain(data: bytes, loader: Any) -> bool:

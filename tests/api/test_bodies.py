@@ -397,6 +397,18 @@ async def test_yaml_creates_an_endpoint(client: Client, upstream: Upstream) -> N
     assert reply.json["service_settings"]["rate_limit"] == {"requests_per_minute": 7}
 
 
+UNREADABLE_YAML = (
+    b"input: 0b_",
+    b"input: 2024-13-45",
+    b"input: !!bool x",
+    b"input: !!timestamp x",
+    b"input: !!int x",
+    b'input: !!float ""',
+    b"input: " + b"1" * 5000,
+)
+"""What PyYAML fails at with exceptions that are not its own."""
+
+
 async def test_yaml_dates_are_texts(embedder: Client, upstream: Upstream) -> None:
     headers = {"Content-Type": "application/yaml"}
     await embedder("POST", "/_inference/id", b"input: 2020-01-01", headers=headers)
@@ -416,7 +428,9 @@ async def test_yaml_dates_are_texts(embedder: Client, upstream: Upstream) -> Non
         b"\t- a",
         b"[" * 2000,
         b'input: "\\ud800"',
+        *UNREADABLE_YAML,
     ],
+    ids=lambda data: data[:30],
 )
 async def test_bad_yaml_is_400(
     client: Client, data: bytes, caplog: pytest.LogCaptureFixture
