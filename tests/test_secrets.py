@@ -248,6 +248,12 @@ async def misspell(call: Caller) -> None:
         f'{{"x": 1, "service_settings": {{"api\\u005fkey": "{OTHER_KEY}"}},}}'.encode(),
         f'{{"api_key": "a {OTHER_KEY}", "text": "{"x" * 70_000}"}}'.encode(),
         f'{{"api_key": "{OTHER_KEY}", "input": {"[" * 900}{"]" * 900}}}'.encode(),
+        f'{{"service_settings": {{"api_key" "{OTHER_KEY}"}}}}'.encode(),
+        f'{{"api_key", "{OTHER_KEY}"}}'.encode(),
+        json.dumps(json.dumps(settings("http://x.invalid", OTHER_KEY))).encode(),
+        {"service": "hugging_face", "service_settings": json.dumps({"api_key": OTHER_KEY})},
+        {"service": "hugging_face", "service_settings": ["api_key", OTHER_KEY]},
+        json.dumps(settings("http://x.invalid", OTHER_KEY)).encode("utf-16-le"),
     ):
         await call("PUT", "/_inference/text_embedding/w?error_trace", body, own=True)
         await call("PUT", "/_inference/text_embedding/text-json401/_update", body, own=True)
@@ -260,6 +266,13 @@ async def misspell(call: Caller) -> None:
     ):
         yaml = f"x: 1\nservice_settings:\n  api_key: {value}\n".encode()
         await call("PUT", "/_inference/text_embedding/w", yaml, own=True, form="yaml")
+    for written in (
+        *("input: 2024-13-45", "input: 0b_", "a: !!bool x", "a: !!timestamp x"),
+        *(f"service_settings: {{api_key: !!int {each}}}" for each in (key, OTHER_KEY)),
+        *(f"api_key:{OTHER_KEY}", f"{{api_key:{OTHER_KEY}}}", f"- api_key={OTHER_KEY}"),
+    ):
+        body = written.encode()
+        await call("PUT", "/_inference/text_embedding/w", body, own=True, form="yaml")
     await call("GET", f"/_inference/{quote(key)}?x={key}&api%5Fkey={OTHER_KEY}", own=True)
 
 

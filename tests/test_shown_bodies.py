@@ -24,13 +24,19 @@ def keys(text: str, limit: int = 64 * 1024) -> list[str]:
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ('{"api_key": "one", "token": ["two", {"x": 3}]}', {"one", "two", "3"}),
+        ('{"api_key": "one", "token": ["two", {"x": 3}]}', {"one", "two", "x", "3"}),
         ('{"api_key": null, "url": "http://u:p@h/?key=k"}', {"None", "u", "p", "k"}),
         ('{"api_key": /* why */ "a \\u0062"} more', {"a b"}),
         ('{"api_key": "a b", "input": "c"', {"a", "b"}),
         ("{\"apikey\": ['a', b], url: 'http://u:p@h'", {"a", "b", "u", "p"}),
         ("{'api\\u005fkey': a", {"a"}),
         ("no key", set()),
+        ('{"api_key" "one", "input": "c"', {"one"}),
+        ("api_key: one:two, input: c", {"one", "two"}),
+        (r'"{\"api_key\":\"one\",\"input\":\"c\"}"', {"one"}),
+        ('{"x": ["api_key", "one", {"a": "two"}]}', {"one", "a", "two"}),
+        ('{"api_key:one": 1}', {"one", "1"}),
+        ('{"input": "a password: b, api_key: one"}', {"one"}),
     ],
 )
 def test_keys_are_found_in_what_a_client_sent(text: str, found: set[str]) -> None:

@@ -250,6 +250,86 @@ async def test_yaml_is_shown_as_it_was_read(
     assert PLAIN not in str(entry)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "input: 0b_",
+        "input: 2024-13-45",
+        "a: !!bool x",
+        "a: !!timestamp x",
+        "a: !!int x",
+        'a: !!float ""',
+    ],
+)
+async def test_yaml_that_cannot_be_read_is_shown_as_a_text(mock: Client, body: str) -> None:
+    headers = {"Content-Type": "application/yaml"}
+    assert (await mock("POST", ENDPOINT, body.encode(), headers=headers)).status == 400
+    (entry,) = await entries(mock)
+    assert entry["request"]["body"] == body
+
+
+SLIPS = [
+    ("json", '{"service_settings":{"api_key" "%s"}}', '{"service_settings":{"api_key***'),
+    ("json", '{"api_key", "%s"}', '{"api_key***'),
+    ("json", '{"api_key"; "%s"}', '{"api_key***'),
+    (
+        "json",
+        r'"{\"service_settings\":{\"api_key\":\"%s\"}}"',
+        '{"service_settings":{"api_key***',
+    ),
+    (
+        "json",
+        r'{"service_settings":"{\"api_key\":\"%s\"}"}',
+        {"service_settings": '{"api_key***'},
+    ),
+    (
+        "json",
+        r'{"service_settings":"{\"api\\u005fkey\":\"%s\"}"}',
+        {"service_settings": '{"api_key***'},
+    ),
+    ("json", r'{"x":"{\"api\\u005fkey\":\"%s\"}",', r'{"x":"{\"api_key***'),
+    ("json", '{"x":["api_key","%s"]}', {"x": ["api_key", "***"]}),
+    ("json", '{"input":["{api_key: %s}","a"]}', {"input": ["{api_key***", "***"]}),
+    ("json", '{"api_key=%s":1}', {"api_key***": "***"}),
+    ("yaml", "api_key:%s", "api_key***"),
+    ("yaml", "{api_key:%s}", {"api_key***": "***"}),
+    ("yaml", "{api_key, %s}", {"api_key": "***", "***": None}),
+    ("yaml", "- api_key=%s", ["api_key***"]),
+    ("yaml", "api_key: !!int %s", "api_key***"),
+]
+
+
+@pytest.mark.parametrize(("form", "body", "shown"), SLIPS)
+async def test_after_a_slip_the_key_is_not_shown(
+    mock: Client, form: str, body: str, shown: object
+) -> None:
+    headers = {"Content-Type": f"application/{form}"}
+    assert (
+        await mock("PUT", ENDPOINT, body.replace("%s", PLAIN).encode(), headers=headers)
+    ).status == 400
+    (entry,) = await entries(mock)
+    assert entry["request"]["body"] == shown
+    assert PLAIN not in str(entry)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-16", "utf-32"])
+async def test_a_body_with_nul_bytes_is_not_shown(mock: Client, encoding: str) -> None:
+    body = f'{{"service_settings": {{"api_key": "{PLAIN}"}}}}'.encode(encoding)
+    assert (await mock("PUT", ENDPOINT, body)).status == 400
+    (entry,) = await entries(mock)
+    assert entry["request"]["body"] == "***"
+    assert PLAIN not in str(entry)
+
+
+async def test_what_a_model_is_given_may_speak_of_keys(mock: Client) -> None:
+    await put(mock)
+    texts = ["where is the key?", "my password is lost", "a token: b"]
+    assert (await mock("POST", ENDPOINT, {"input": texts})).status == 200
+    (entry,) = await entries(mock, "?method=POST")
+    assert entry["request"]["body"] == {"input": texts}
+    assert entry["attempts"][0]["request"]["body"]["inputs"] == texts
+
+
 async def test_what_names_a_key_is_masked_and_the_rest_shown(mock: Client) -> None:
     texts = {"input": "a token: b", "max_tokens": 5, "list": [0.5, 1], "url": "http://u:p@h/x"}
     await mock("POST", "/nothing", {**texts, "Apikey": "x", "secret": {"a": 1}})
