@@ -409,6 +409,15 @@ UNREADABLE_YAML = (
 """What PyYAML fails at with exceptions that are not its own."""
 
 
+@pytest.mark.parametrize("text", ["1:20", "-1:20.5", ":".join(["1"] * 9_000)])
+async def test_yaml_numbers_to_the_base_of_60_are_texts(
+    embedder: Client, upstream: Upstream, text: str
+) -> None:
+    headers = {"Content-Type": "application/yaml"}
+    await embedder("POST", "/_inference/id", f"input: {text}".encode(), headers=headers)
+    assert upstream.bodies == [{"inputs": [text]}]
+
+
 async def test_yaml_dates_are_texts(embedder: Client, upstream: Upstream) -> None:
     headers = {"Content-Type": "application/yaml"}
     await embedder("POST", "/_inference/id", b"input: 2020-01-01", headers=headers)
