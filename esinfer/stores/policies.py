@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from esinfer.errors import RegionPolicyUnreadable
 from esinfer.region_policy import CspRegion, RegionPolicy, StoredRegionPolicy, successor
+from esinfer.stores import texts
 
 _LOGGER = logging.getLogger(__name__)
 PolicyRow: TypeAlias = tuple[str, str, str | None, str | None, str | None]
@@ -49,6 +50,8 @@ def after(
 
 
 def _stored(row: PolicyRow) -> StoredRegionPolicy:
+    for text in row:
+        texts.check(text or "")
     policy, created_at, updated_at, created_by, updated_by = row
     return StoredRegionPolicy(
         region_policy=_policy(json.loads(policy)),

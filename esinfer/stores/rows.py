@@ -12,6 +12,7 @@ from typing import Protocol
 
 from esinfer.endpoints import InferenceEndpoint
 from esinfer.errors import EndpointSealed, EndpointUnreadable
+from esinfer.stores import texts
 from esinfer.stores.errors import StoreError
 from esinfer.stores.sealing import KeyMissing, Keys, Sealed, UnsealError
 
@@ -83,6 +84,7 @@ class Rows:
 
     def _read(self, row: Row) -> InferenceEndpoint:
         try:
+            texts.check(row.configuration)
             secrets = self.keys.unseal(row.inference_id, row.sealed).decode()
             return self._codec.load(
                 Record(

@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from esinfer.stores import migrations
+from esinfer.stores import migrations, texts
 from esinfer.stores.errors import StoreError
 from esinfer.stores.rows import Rows
 from esinfer.stores.sealing import Sealed
@@ -42,6 +42,7 @@ def connect(path: Path, rows: Rows) -> sqlite3.Connection:
     _create(path)
     try:
         connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None)
+        connection.text_factory = texts.read
         try:
             _prepare(connection, path, rows)
         except BaseException:
@@ -149,6 +150,7 @@ def _check_keys(connection: sqlite3.Connection, rows: Rows) -> None:
 def connect_to_read(path: Path) -> sqlite3.Connection:
     """Another connection to a file that ``connect`` has made ready; it changes nothing."""
     connection = sqlite3.connect(path, isolation_level=None)
+    connection.text_factory = texts.read
     connection.execute("PRAGMA query_only = ON")
     return connection
 
@@ -161,6 +163,7 @@ def reading(path: Path, rows: Rows) -> Iterator[sqlite3.Connection]:
             raise StoreError(f"store.path: there is no file {path}")
         address = f"{path.as_uri()}?mode=rw"  # with ro, SQLite leaves files behind
         with closing(sqlite3.connect(address, uri=True, isolation_level=None)) as connection:
+            connection.text_factory = texts.read
             connection.execute("PRAGMA query_only = ON")
             _refuse_foreign(connection, path)
             connection.execute("BEGIN")  # what is checked is what is read

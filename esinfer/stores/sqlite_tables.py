@@ -13,8 +13,8 @@ from esinfer.stores.rows import Row, Rows
 from esinfer.stores.sealing import Sealed
 from esinfer.stores.sqlite_file import transaction
 
-# Whose secret is gone is there, and unreadable; what was put there by hand may be text.
-_SELECT = """SELECT inference_id, configuration, coalesce(key_id, ''),
+# Whose secret is gone is there, and unreadable; what was put there by hand may be text or bytes.
+_SELECT = """SELECT inference_id, CAST(configuration AS TEXT), coalesce(key_id, ''),
         CAST(coalesce(content, '') AS BLOB)
     FROM esinfer_endpoint LEFT JOIN esinfer_secret USING (inference_id)"""
 _SELECT_POLICY = (

@@ -146,11 +146,21 @@ async def tamper(path: Path, statement: str) -> None:
         connection.execute(statement)
 
 
+FLIPPED = """UPDATE esinfer_endpoint
+    SET configuration = replace(configuration, 'http', CAST(x'e8747470' AS TEXT))"""
+"""Another h, by one bit, so that the text is no UTF-8."""
+
+
 @pytest.mark.parametrize(
-    "damage", ["UPDATE esinfer_endpoint SET configuration = '{'", "DELETE FROM esinfer_secret"]
+    "damage",
+    [
+        "UPDATE esinfer_endpoint SET configuration = '{'",
+        FLIPPED,
+        "DELETE FROM esinfer_secret",
+    ],
 )
 async def test_force_deletes_what_cannot_be_read(
-    path: Path, upstream: Upstream, damage: str
+    path: Path, upstream: Upstream, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with serving(path) as client:
         await create(client, upstream)
@@ -167,6 +177,21 @@ async def test_force_deletes_what_cannot_be_read(
         assert (deleted.status, deleted.json) == (200, answer)
         assert (await client("DELETE", "/_inference/id?force=true")).status == 404
         await create(client, upstream)
+    assert upstream.url not in caplog.text
+
+
+async def test_an_id_that_is_no_utf_8_is_told(path: Path, upstream: Upstream) -> None:
+    async with serving(path) as client:
+        await create(client, upstream)
+        await tamper(path, "UPDATE esinfer_endpoint SET inference_id = CAST(x'69e4' AS TEXT)")
+        assert (await client("GET", "/_inference/id")).status == 404
+        reply = await client("GET", "/_inference")
+    assert reply.json == envelope(
+        "status_exception",
+        "Failed to read stored inference endpoint [i?]; DELETE it with force=true, or put it back"
+        " from a backup",
+        500,
+    )
 
 
 async def test_a_damaged_policy_is_an_error_until_it_is_replaced(path: Path) -> None:

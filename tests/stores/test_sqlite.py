@@ -13,7 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from esinfer.errors import EndpointNotStored, StoreUnavailable
+from esinfer.errors import (
+    EndpointNotStored,
+    EndpointSealed,
+    EndpointUnreadable,
+    RegionPolicyUnreadable,
+    StoreUnavailable,
+)
 from esinfer.region_policy import StoredRegionPolicy
 from esinfer.services.registry import ServiceRegistry
 from esinfer.services.stored import EndpointCodec
@@ -184,6 +190,50 @@ class TestSqlite(DurableContract):
             assert await store.endpoints.get("id") == endpoint()
         async with opening(KEY) as store:
             assert await store.endpoints.get("id") == endpoint()
+
+    async def test_a_key_id_that_is_no_utf_8_is_that_of_another_key(self, opening: Opening) -> None:
+        async with opening(KEY) as store:
+            await store.endpoints.create(endpoint())
+            await self.tamper("UPDATE esinfer_secret SET key_id = CAST(x'ff' AS TEXT)")
+            with pytest.raises(EndpointSealed):
+                await store.endpoints.get("id")
+        with pytest.raises(StoreError, match="are encrypted with another key"):
+            async with opening(KEY):
+                pass
+        with pytest.raises(StoreError, match="are encrypted with another key"):
+            await self.read(KEY)
+
+    async def test_a_configuration_that_is_no_utf_8_is_exported_by_nobody(
+        self, opening: Opening
+    ) -> None:
+        async with opening() as store:
+            await store.endpoints.create(endpoint())
+            damaged = "replace(configuration, 'http', CAST(x'e8747470' AS TEXT))"
+            await self.tamper(f"UPDATE esinfer_endpoint SET configuration = {damaged}")  # noqa: S608 -- ours
+            with pytest.raises(EndpointUnreadable):
+                await self.read()
+
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            """policy = CAST('{"allowed_geos": ["' || x'e5' || '"]}' AS TEXT)""",
+            "created_at = CAST(x'ff' AS TEXT)",
+            "updated_at = CAST(x'ff' AS TEXT)",
+            "created_by = CAST(x'ff' AS TEXT)",
+            "updated_by = CAST(x'ff' AS TEXT)",
+        ],
+    )
+    async def test_a_policy_that_is_no_utf_8_is_told_and_can_be_replaced(
+        self, opening: Opening, damage: str
+    ) -> None:
+        async with opening() as store:
+            policies = store.region_policy
+            await policies.put_region_policy(EUROPE, NOON)
+            await self.tamper(f"UPDATE esinfer_region_policy SET {damage}")  # noqa: S608 -- ours
+            with pytest.raises(RegionPolicyUnreadable):
+                await policies.get_region_policy()
+            stored = await policies.put_region_policy(EUROPE, NOON)
+            assert await policies.get_region_policy() == stored
 
     async def test_a_change_by_another_process_is_seen_at_once(self, opening: Opening) -> None:
         async with opening() as store:
