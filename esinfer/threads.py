@@ -54,6 +54,15 @@ async def run_beside(step: Callable[[], T]) -> T:
     return await READING.run(step)
 
 
+_LEFT: Final[set[Future[Any]]] = set()
+
+
+def leave(step: Future[Any]) -> None:
+    """Count among those under way a step of another thread that nobody waits for any more."""
+    _LEFT.add(step)
+    step.add_done_callback(_LEFT.discard)
+
+
 def is_busy() -> bool:
     """Whether any step is under way."""
-    return READING.is_busy or CHUNKING.is_busy or ANSWERING.is_busy
+    return READING.is_busy or CHUNKING.is_busy or ANSWERING.is_busy or bool(_LEFT)

@@ -6,11 +6,12 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TypeVar
 
+from esinfer import threads
 from esinfer.stores.sqlite_file import wait_until
 
 T = TypeVar("T")
@@ -40,10 +41,21 @@ class Lane:
 @asynccontextmanager
 async def opened(connect: Callable[[], sqlite3.Connection], name: str) -> AsyncIterator[Lane]:
     """A lane on what ``connect`` opens, closed with the block."""
-    loop = asyncio.get_running_loop()
-    with ThreadPoolExecutor(1, name) as thread:
-        connection = await loop.run_in_executor(thread, connect)
+    thread = ThreadPoolExecutor(1, name)
+    opening = thread.submit(connect)
+    try:
+        connection = await asyncio.wrap_future(opening)
+    except BaseException:  # if cancelled, it may be waiting for other processes still
+        threads.leave(thread.submit(_close, opening))
+        thread.shutdown(wait=False)
+        raise
+    with thread:
         try:
             yield Lane(thread, connection)
         finally:
-            await loop.run_in_executor(thread, connection.close)
+            await asyncio.get_running_loop().run_in_executor(thread, connection.close)
+
+
+def _close(opening: Future[sqlite3.Connection]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()

@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -261,6 +261,16 @@ async def test_a_lock_keeps_each_change_waiting_its_own_time_and_reads_not_at_al
             assert monotonic() - began < 2  # 4 one after the other
 
 
+def files_of(pid: int) -> list[Path]:
+    """What a process and its children have open."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    files = []
+    for each in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed by now
+            files.append(each.resolve())
+    return files + [each for child in children for each in files_of(int(child))]
+
+
 async def run_serve(*settings: str) -> tuple[int | None, str, str]:
     """Status, output and errors of a server that does not start."""
     options = [f"--set={setting}" for setting in settings]
@@ -305,6 +315,32 @@ async def test_a_wrong_setting_is_one_line_and_status_2(
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert err.startswith(f"esinfer: {line}")
     assert "hidden" not in err
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_stop_does_not_wait_for_a_store_that_is_locked_at_the_start(
+    path: Path, workers: int
+) -> None:
+    async with serving(path):
+        pass
+    settings = (f"--set=store.path={path}", f"--workers={workers}")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-W", "error", "-m", "esinfer", "serve", "--port=0", *settings),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            cwd=ROOT,
+        )
+        async with asyncio.timeout(30):
+            while path not in files_of(child.pid):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            began = monotonic()
+            child.terminate()
+            out, err = await child.communicate()
+    assert monotonic() - began < sqlite_file.BUSY_TIMEOUT / 2
+    assert (child.returncode, out) == (0, b"")
+    assert b"stopping: " in err
 
 
 @pytest.mark.parametrize(("mode", "says"), [("serve", 1), ("mock", 0)])
