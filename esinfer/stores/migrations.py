@@ -37,12 +37,21 @@ _MIGRATIONS: Final = (
         "ALTER TABLE esinfer_region_policy ADD COLUMN created_by TEXT",
         "ALTER TABLE esinfer_region_policy ADD COLUMN updated_by TEXT",
     ),
+    ("CREATE INDEX esinfer_secret_key_id ON esinfer_secret (key_id)",),
 )
 CURRENT: Final = len(_MIGRATIONS)
 CREATE_TABLE: Final = (
     "CREATE TABLE IF NOT EXISTS esinfer_migration (number INTEGER PRIMARY KEY NOT NULL)"
 )
 READ_VERSION: Final = "SELECT coalesce(max(number), 0) FROM esinfer_migration"
+READ_KEY_IDS: Final = """WITH RECURSIVE used (key_id) AS (
+        SELECT min(key_id) FROM esinfer_secret
+        UNION ALL
+        SELECT (SELECT min(key_id) FROM esinfer_secret WHERE key_id > used.key_id)
+        FROM used WHERE used.key_id IS NOT NULL
+    )
+    SELECT key_id FROM used WHERE key_id IS NOT NULL"""
+"""Those that something is sealed with: one look at the index for each, however many secrets."""
 
 
 def check(version: int, where: str) -> None:

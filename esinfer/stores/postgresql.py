@@ -100,8 +100,11 @@ async def _prepare(connection: PoolConnectionProxy[Record], rows: Rows) -> None:
 
 
 async def _check_keys(connection: PoolConnectionProxy[Record], rows: Rows) -> None:
-    found = await connection.fetch("SELECT DISTINCT key_id FROM esinfer_secret")
-    rows.keys.check(row["key_id"] for row in found)
+    rows.keys.check(await _key_ids(connection))
+
+
+async def _key_ids(connection: PoolConnectionProxy[Record]) -> list[str]:
+    return [row["key_id"] for row in await connection.fetch(migrations.READ_KEY_IDS)]
 
 
 def _endpoints(rows: Rows, found: Sequence[Record]) -> list[InferenceEndpoint]:
@@ -190,9 +193,7 @@ class PostgresqlStore:
     async def _refuse_unknown_seals(self, connection: PoolConnectionProxy[Record]) -> None:
         """StoreSealed if another server has sealed something with a key that is not here."""
         await connection.execute(_SHARED_LOCK)  # one that starts may be about to
-        known = self._rows.keys.known
-        query = "SELECT 1 FROM esinfer_secret WHERE key_id != ALL($1) LIMIT 1"
-        if await connection.fetchval(query, known):
+        if not self._rows.keys.open_all(await _key_ids(connection)):
             raise StoreSealed
 
     async def delete(self, inference_id: str) -> bool:

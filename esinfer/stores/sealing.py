@@ -55,8 +55,6 @@ class Keys:
                 ) from error
             self._ciphers = {_key_id(key): aead.AESGCM(key) for key in keys}
         self.current = next(iter(self._ciphers), OPEN)
-        self.known = [OPEN, *self._ciphers]
-        """Ids of the keys that open something."""
 
     def seal(self, inference_id: str, content: bytes) -> Sealed:
         """The content, sealed with the first key for this id."""
@@ -82,9 +80,13 @@ class Keys:
         except (InvalidTag, ValueError) as error:
             raise UnsealError("not sealed with this key for this id") from error
 
+    def open_all(self, key_ids: Iterable[str]) -> bool:
+        """Whether each is that of a key that is here, or of none."""
+        return set(key_ids) <= {OPEN, *self._ciphers}
+
     def check(self, key_ids: Iterable[str]) -> None:
         """Refuse a store in which something was sealed with a key that is not here."""
-        if set(key_ids) - set(self.known):
+        if not self.open_all(key_ids):
             problem = "are encrypted with another key" if self._ciphers else "are encrypted"
             raise StoreError(
                 f"the secrets in the store {problem}; give the key they were encrypted with"

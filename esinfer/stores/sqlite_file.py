@@ -142,9 +142,12 @@ def _renew_seals(connection: sqlite3.Connection, rows: Rows) -> None:
 
 
 def _check_keys(connection: sqlite3.Connection, rows: Rows) -> None:
-    rows.keys.check(
-        key_id for (key_id,) in connection.execute("SELECT DISTINCT key_id FROM esinfer_secret")
-    )
+    rows.keys.check(key_ids(connection))
+
+
+def key_ids(connection: sqlite3.Connection) -> list[str]:
+    """Of the keys that something in the file is sealed with."""
+    return [key_id for (key_id,) in connection.execute(migrations.READ_KEY_IDS)]
 
 
 def connect_to_read(path: Path) -> sqlite3.Connection:

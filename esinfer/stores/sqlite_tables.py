@@ -11,7 +11,7 @@ from esinfer.region_policy import RegionPolicy, StoredRegionPolicy
 from esinfer.stores import policies
 from esinfer.stores.rows import Row, Rows
 from esinfer.stores.sealing import Sealed
-from esinfer.stores.sqlite_file import transaction
+from esinfer.stores.sqlite_file import key_ids, transaction
 
 # Whose secret is gone is there, and unreadable; what was put there by hand may be text or bytes.
 _SELECT = """SELECT inference_id, CAST(configuration AS TEXT), coalesce(key_id, ''),
@@ -82,13 +82,7 @@ class Tables:
 
     def _refuse_unknown_seals(self) -> None:
         """StoreSealed if another server has sealed something with a key that is not here."""
-        known = self._rows.keys.known
-        marks = ", ".join("?" * len(known))
-        found = self._connection.execute(
-            f"SELECT 1 FROM esinfer_secret WHERE key_id NOT IN ({marks}) LIMIT 1",  # noqa: S608 -- marks
-            known,
-        )
-        if found.fetchone():
+        if not self._rows.keys.open_all(key_ids(self._connection)):
             raise StoreSealed
 
     def delete(self, inference_id: str) -> bool:

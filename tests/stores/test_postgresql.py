@@ -18,7 +18,7 @@ from esinfer.endpoints import InferenceEndpoint
 from esinfer.errors import EndpointNotStored, StoreUnavailable
 from esinfer.services.registry import ServiceRegistry
 from esinfer.services.stored import EndpointCodec
-from esinfer.stores import database, listening
+from esinfer.stores import database, listening, migrations
 from esinfer.stores.errors import StoreError
 from esinfer.stores.opening import OpenStore, StoreSettings, open_store
 from esinfer.stores.postgresql import PostgresqlStore
@@ -105,6 +105,17 @@ class TestPostgresql(DurableContract):
     async def tamper(self, statement: str) -> None:
         async with connected(self.url) as connection:
             await connection.execute(statement)
+
+    async def test_a_change_looks_at_no_secret_of_the_others(self, opening: Opening) -> None:
+        async with opening():
+            numbers = "FROM generate_series(1, 5000) n"
+            await self.tamper(f"INSERT INTO esinfer_endpoint SELECT n, '' {numbers}")
+            await self.tamper(f"INSERT INTO esinfer_secret SELECT n, '', '' {numbers}")
+        async with connected(self.url) as connection:
+            plan = await connection.fetch(f"EXPLAIN {migrations.READ_KEY_IDS}")
+        steps = "\n".join(row[0] for row in plan)
+        assert "esinfer_secret_key_id" in steps
+        assert "Seq Scan" not in steps
 
     async def cut_connections(self) -> None:
         """Break every connection to the database, as a restart of it does."""

@@ -7,8 +7,11 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, closing
+from functools import partial
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -29,6 +32,7 @@ from esinfer.stores.opening import OpenStore, StoreSettings, open_store
 from esinfer.stores.rows import Rows
 from esinfer.stores.sealing import Keys
 from esinfer.stores.sqlite import SqliteStore
+from esinfer.stores.sqlite_tables import Tables
 from tests.stores.contract import API_KEY, EUROPE, KEY, NOON, DurableContract, Opening, endpoint
 
 VERSION_1 = Path(__file__).parent / "version_1.sql"
@@ -61,6 +65,15 @@ def open_file(path: Path | str, key: str = "") -> AbstractAsyncContextManager[Op
 
 def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
+
+
+def instructions(connection: sqlite3.Connection, step: Callable[[], object]) -> int:
+    """How many of SQLite's virtual machine a step takes."""
+    seen = count()
+    connection.set_progress_handler(lambda: next(seen) < 0, 1)
+    step()
+    connection.set_progress_handler(None, 1)
+    return next(seen)
 
 
 class TestSqlite(DurableContract):
@@ -326,6 +339,22 @@ class TestSqlite(DurableContract):
             await store.endpoints.create(endpoint())
         assert "the store failed: database is locked" in caplog.text
 
+    def test_a_change_takes_no_longer_with_many_endpoints(self, tmp_path: Path) -> None:
+        rows = Rows(EndpointCodec(ServiceRegistry()), Keys())
+        with closing(sqlite_file.connect(tmp_path / "endpoints.db", rows)) as connection:
+            tables = Tables(connection, rows)
+
+            def of_changes(name: str) -> int:
+                create = partial(tables.create, endpoint(name))
+                replace = partial(tables.replace, endpoint(name, dimensions=3), endpoint(name))
+                return instructions(connection, create) + instructions(connection, replace)
+
+            tables.create(endpoint())
+            before = of_changes("early")
+            for number in range(200):
+                tables.create(endpoint(str(number)))
+            assert of_changes("late") < before + 10
+
     def test_of_processes_that_make_the_file_together_each_can_use_it(self, tmp_path: Path) -> None:
         rows = Rows(EndpointCodec(ServiceRegistry()), Keys())
 
@@ -384,7 +413,7 @@ class TestSqlite(DurableContract):
             assert await store.region_policy.get_region_policy() == stored
         with closing(sqlite3.connect(self.path)) as connection:
             numbers = connection.execute("SELECT number FROM esinfer_migration").fetchall()
-        assert numbers == [(1,), (2,), (3,)]
+        assert numbers == [(1,), (2,), (3,), (4,)]
 
     async def test_a_policy_of_version_2_was_put_by_nobody(self, opening: Opening) -> None:
         self.path.parent.mkdir(parents=True)
