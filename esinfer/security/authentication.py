@@ -2,8 +2,9 @@
 
 Elasticsearch takes Basic, ApiKey and Bearer side by side, and so do we. What
 scrypt takes long to verify is remembered by a keyed digest of the header, so
-that only the first request of a caller pays; passwords wait for their turn,
-and those of clients that are gone are left out. Nothing of a header is kept,
+that only the first request of a caller pays, or all that come meanwhile
+together; passwords wait for their turn, and those of clients that are gone are
+left out. Nothing of a header is kept,
 logged or quoted but a user's name or an API key's id.
 """
 
@@ -95,11 +96,8 @@ class Authenticator:
         user = self._credentials.users.get(name)
         # An unknown name takes as long as a wrong password.
         verify = self._refuse if user is None else user.verify
-        async with self._turns.turn(attempt.client):
-            known = self._known.get(attempt.digest)  # from another request, meanwhile
-            if known is not None:
-                return known
-            is_right = attempt.client.transport is not None and await self._run(verify, password)
+        ask = partial(self._run, verify, password)
+        is_right = await self._turns.settle(attempt.digest, attempt.client, ask)
         if user is None or not is_right:
             raise WrongPassword(user=name, uri=attempt.uri)
         return user.identity

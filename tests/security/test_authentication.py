@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -126,13 +127,16 @@ def let_go(monkeypatch: pytest.MonkeyPatch, scrypt: Counted) -> Callable[[], Non
     return go_on.set
 
 
+_NUMBERS = itertools.count()
+
+
 async def guess(
     authenticator: Authenticator, count: int, caller: Caller
 ) -> list[asyncio.Task[str]]:
-    """So many wrong passwords, each of which waits for its turn."""
+    """So many wrong passwords, none of them twice, each of which waits for its turn."""
     guesses = [
-        asyncio.create_task(user(authenticator, basic("reader", f"guess {number}"), caller))
-        for number in range(count)
+        asyncio.create_task(user(authenticator, basic("reader", f"guess {next(_NUMBERS)}"), caller))
+        for _ in range(count)
     ]
     await asyncio.sleep(0)
     return guesses
@@ -182,6 +186,58 @@ async def test_equal_first_logins_cost_one_hash(
     let_go()
     assert await asyncio.gather(*logins) == ["reader"] * 10
     assert len(scrypt.threads) == 1
+
+
+@pytest.mark.parametrize(("password", "end"), [(credentials.PASSWORD, None), ("wrong", "401")])
+async def test_equal_headers_take_one_place_and_cost_one_hash(
+    authenticator: Authenticator,
+    scrypt: Counted,
+    let_go: Callable[[], None],
+    password: str,
+    end: str | None,
+) -> None:
+    headers = basic("reader", password)
+    logins = [asyncio.create_task(user(authenticator, headers)) for _ in range(200)]
+    guesses = await guess(authenticator, 49, HERE)
+    let_go()
+    ends = await asyncio.gather(*logins, return_exceptions=True)
+    if end is None:
+        assert ends == ["reader"] * 200
+    else:
+        assert all(isinstance(each, Unauthenticated) for each in ends)
+    refused = await asyncio.gather(*guesses, return_exceptions=True)
+    assert all(isinstance(each, Unauthenticated) for each in refused)
+    assert len(scrypt.threads) == 50
+
+
+async def test_equal_logins_do_not_wait_for_others_once_one_is_settled(
+    authenticator: Authenticator, scrypt: Counted, let_go: Callable[[], None]
+) -> None:
+    first = asyncio.create_task(user(authenticator, basic("reader")))
+    guesses = await guess(authenticator, 20, Caller(remote="10.0.0.1"))
+    second = asyncio.create_task(user(authenticator, basic("reader")))
+    await asyncio.sleep(0)
+    let_go()
+    assert [await first, await second] == ["reader"] * 2
+    assert len(scrypt.threads) < 10
+    await asyncio.gather(*guesses, return_exceptions=True)
+
+
+async def test_a_login_outlives_an_equal_one_that_was_before_it(
+    authenticator: Authenticator, let_go: Callable[[], None]
+) -> None:
+    gone, cut_off = Caller(), Caller()
+    guesses = await guess(authenticator, 1, HERE)
+    callers = (cut_off, gone, HERE)
+    first, second, third = (
+        asyncio.create_task(user(authenticator, basic("reader"), caller)) for caller in callers
+    )
+    await asyncio.sleep(0)
+    first.cancel()
+    gone.transport = None
+    let_go()
+    assert [await second, await third] == ["reader"] * 2
+    await asyncio.gather(*guesses, first, return_exceptions=True)
 
 
 async def test_no_more_callers_are_remembered_than_allowed(
