@@ -14,14 +14,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from traceback import walk_tb
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import hdrs, http_exceptions, web
 from aiohttp.http import HttpVersion10, HttpVersion11
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import _ErrInfo
 
-from esinfer.unread import UnreadAnswers
+from esinfer.unread import CountedTransport, UnreadAnswers
 
 RequestFactory = Callable[..., web.BaseRequest]
 
@@ -114,7 +114,8 @@ class Connection(web.RequestHandler):
             request.content.feed_eof()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
+        counted = CountedTransport(cast(asyncio.Transport, transport))
+        super().connection_made(cast(asyncio.Transport, counted))
         server = self._manager
         if isinstance(server, Server):
             self._limits = server.limits
@@ -256,7 +257,7 @@ class Server(web.Server):
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         self.open_connections += 1
-        self._unread.add(handler, transport)
+        self._unread.add(handler, cast(CountedTransport, transport))
         super().connection_made(handler, transport)
 
     def connection_lost(

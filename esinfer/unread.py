@@ -8,10 +8,48 @@ for it.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import Final
 
 _LOOKS: Final = 4
 """Looks at a connection within the time that it has."""
+
+
+class CountedTransport:
+    """A transport that knows how much of what was written to it has left it.
+
+    Its buffer alone does not tell: a stream may refill it as fast as it is read.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._written = 0
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._transport, name)
+
+    @property
+    def left(self) -> int:
+        """Bytes, the buffer's not among them."""
+        return self._written - self.waiting
+
+    @property
+    def waiting(self) -> int:
+        """Bytes in the buffer."""
+        return self._transport.get_write_buffer_size()
+
+    def write(self, data: bytes) -> None:
+        """As the transport does."""
+        self._written += len(data)
+        self._transport.write(data)
+
+    def writelines(self, parts: Iterable[bytes]) -> None:
+        """As above."""
+        self.write(b"".join(parts))
+
+    def abort(self) -> None:
+        """As above."""
+        self._transport.abort()
 
 
 class UnreadAnswers:
@@ -19,12 +57,12 @@ class UnreadAnswers:
 
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
-        self._open: dict[object, asyncio.Transport] = {}
-        self._stuck: dict[asyncio.Transport, tuple[int, float]] = {}
-        """By connection, the bytes that wait and since when not one of them went."""
+        self._open: dict[object, CountedTransport] = {}
+        self._stuck: dict[CountedTransport, tuple[int, float]] = {}
+        """By connection where bytes wait, how many had left and since when not one more has."""
         self._is_looking = False
 
-    def add(self, connection: object, transport: asyncio.Transport) -> None:
+    def add(self, connection: object, transport: CountedTransport) -> None:
         """Look after a connection from now on."""
         self._open[connection] = transport
         if self._timeout > 0 and not self._is_looking:
@@ -42,16 +80,16 @@ class UnreadAnswers:
         now = asyncio.get_running_loop().time()
         before, self._stuck = self._stuck, {}
         for transport in tuple(self._open.values()):
-            size = transport.get_write_buffer_size()
-            if size == 0:
+            if transport.waiting == 0:
                 continue
-            last, since = before.get(transport, (size, now))
-            if size < last:
-                since = now
+            left = transport.left
+            most, since = before.get(transport, (left, now))
+            if left > most:
+                most, since = left, now
             if now - since >= self._timeout:
                 transport.abort()
             else:
-                self._stuck[transport] = size, since
+                self._stuck[transport] = most, since
         if self._open:
             self._look_later()
         else:

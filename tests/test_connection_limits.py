@@ -15,11 +15,12 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 import trustme
+from aiohttp import web
 
 from esinfer.api.protocol import make_runner
 from esinfer.app import make_app, make_twin
 from esinfer.config import load
-from esinfer.connection import ConnectionLimits, Runner
+from esinfer.connection import Connection, ConnectionLimits, Runner
 from esinfer.listening import Site
 from esinfer.twin import protocol as twin
 from tests.api.sockets import JSON, head, split
@@ -448,6 +449,31 @@ async def test_a_client_that_does_not_read_does_not_hold_its_connection() -> Non
     async with listening(runner) as address:
         with await pipeline(address):
             await settled(runner)
+
+
+async def endless(request: web.Request) -> web.StreamResponse:
+    """A stream that refills its connection's buffer as fast as it is emptied."""
+    response = web.StreamResponse()
+    await response.prepare(request)
+    while True:
+        await response.write(b"a" * 2**14)
+
+
+async def test_a_client_that_reads_a_stream_slowly_keeps_its_connection() -> None:
+    app, loop = web.Application(), asyncio.get_running_loop()
+    app.router.add_get("/", endless)
+    limits = ConnectionLimits(send_timeout=4 * SOON)
+    runner = Runner(app, Connection, limits, shutdown_timeout=0.0)
+    async with listening(runner) as address:
+        with socket.socket() as opened:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            opened.setblocking(False)
+            await loop.sock_connect(opened, address)
+            await loop.sock_sendall(opened, head("GET", "/"))
+            end = loop.time() + 12 * SOON
+            while loop.time() < end:
+                assert await loop.sock_recv(opened, 2**16)
+        await settled(runner)
 
 
 async def test_many_slow_clients_are_all_dropped_and_none_is_left() -> None:

@@ -7,15 +7,22 @@ from typing import cast
 
 import pytest
 
-from esinfer.unread import UnreadAnswers
+from esinfer.unread import CountedTransport, UnreadAnswers
 
 
 class Wire:
-    """A transport with so many bytes in its buffer."""
+    """A transport with so many bytes in its buffer, each of which was written to it."""
 
     def __init__(self) -> None:
         self.waiting = 0
         self.is_broken_off = False
+        self.counted = CountedTransport(cast(asyncio.Transport, self))
+
+    def send(self, size: int) -> None:
+        self.counted.write(bytes(size))
+
+    def write(self, data: bytes) -> None:
+        self.waiting += len(data)
 
     def get_write_buffer_size(self) -> int:
         return self.waiting
@@ -55,14 +62,14 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> Looks:
 
 def opened(unread: UnreadAnswers) -> Wire:
     wire = Wire()
-    unread.add(wire, cast(asyncio.Transport, wire))
+    unread.add(wire, wire.counted)
     return wire
 
 
 def test_who_takes_nothing_is_broken_off(looks: Looks) -> None:
     wire = opened(UnreadAnswers(4.0))
     looks.pass_time(100.0)
-    wire.waiting = 10
+    wire.send(10)
     looks.pass_time(4.9)
     assert not wire.is_broken_off
     looks.pass_time(0.1)
@@ -71,24 +78,34 @@ def test_who_takes_nothing_is_broken_off(looks: Looks) -> None:
 
 def test_who_takes_a_little_now_and_then_is_not(looks: Looks) -> None:
     wire = opened(UnreadAnswers(4.0))
-    wire.waiting = 100
+    wire.send(100)
     for _ in range(30):
         looks.pass_time(4.0)
         wire.waiting -= 1
     assert not wire.is_broken_off
 
 
+def test_who_takes_what_is_at_once_replaced_is_not(looks: Looks) -> None:
+    wire = opened(UnreadAnswers(4.0))
+    wire.send(100)
+    for _ in range(30):
+        looks.pass_time(4.0)
+        wire.waiting -= 10
+        wire.send(10)
+    assert not wire.is_broken_off
+
+
 def test_more_that_waits_is_no_progress(looks: Looks) -> None:
     wire = opened(UnreadAnswers(4.0))
     for _ in range(6):
-        wire.waiting += 1
+        wire.send(1)
         looks.pass_time(1.0)
     assert wire.is_broken_off
 
 
 def test_no_time_is_no_limit_and_nobody_looks(looks: Looks) -> None:
     wire = opened(UnreadAnswers(0.0))
-    wire.waiting = 10
+    wire.send(10)
     looks.pass_time(1000.0)
     assert not looks.due
     assert not wire.is_broken_off
