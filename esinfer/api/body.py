@@ -54,13 +54,16 @@ class Body:
 async def has_body(request: web.Request) -> bool:
     """Whether the body has any bytes; one in chunks shows that only when it has come.
 
-    For a stranger's that is not awaited: it passes for one with bytes.
+    For a stranger's that is not awaited, nor for one that waits in vain to be asked for: they
+    pass for ones with bytes.
     """
     if not request.body_exists:
         return False
     if request.content_length is not None:
         return request.content_length > 0
-    return is_stranger(request) or bool(await _receive(request))
+    no_handler = request.match_info.http_exception is not None
+    is_unasked = is_stranger(request) or (no_handler and hdrs.EXPECT in request.headers)
+    return is_unasked or bool(await _receive(request))
 
 
 async def read_bytes(request: web.Request) -> bytes:

@@ -236,7 +236,8 @@ async def sign(request: web.Request, response: web.StreamResponse) -> None:
 async def expect(request: web.Request) -> web.StreamResponse | None:
     """Answer an ``Expect`` header: go on for ``100-continue``, 417 for anything else.
 
-    A body that will be refused for its size or its sender is not asked for.
+    A body that will be refused for its size or its sender is not asked for, nor one that no
+    handler reads.
     """
     if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
         if (request.content_length or 0) > request.app[MAX_CONTENT_LENGTH]:
@@ -245,6 +246,8 @@ async def expect(request: web.Request) -> web.StreamResponse | None:
             await authenticate(request)
             authorize(request)
         except ElasticsearchError:
+            return None
+        if is_stranger(request) or request.match_info.http_exception is not None:
             return None
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0  # or aiohttp takes the answer for begun

@@ -11,11 +11,12 @@ Trailing slashes do not matter. Source: rest.md section 1.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import lru_cache
 
 import orjson
 from aiohttp import web
+from aiohttp.web_urldispatcher import MatchInfoError, UrlMappingMatchInfo
 
 from esinfer.api import (
     admin,
@@ -116,12 +117,30 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
 )
 
 
+class _NoRoute(MatchInfoError):
+    """No handler, for which aiohttp would ask for the body."""
+
+    @property
+    def expect_handler(self) -> Callable[[web.Request], Awaitable[web.StreamResponse | None]]:
+        return expect
+
+
+class _Router(web.UrlDispatcher):
+    """Answers an ``Expect`` header alike with a handler and without."""
+
+    async def resolve(self, request: web.Request) -> UrlMappingMatchInfo:
+        found = await super().resolve(request)
+        error = found.http_exception
+        return found if error is None else _NoRoute(error)
+
+
 def add_routes(app: web.Application) -> None:
     """Register the table.
 
     Paths without parts to fill in are looked up whole, with a slash at the
     end or without; the others take any number of slashes.
     """
+    app._router = _Router()  # noqa: SLF001 - as an argument aiohttp calls it deprecated
     app[DOCUMENT] = _document(app)
     for method, path, handler in ROUTES:
         for pattern in _patterns(path):

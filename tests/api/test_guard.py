@@ -155,6 +155,12 @@ async def test_every_kind_of_credentials_is_accepted_again_and_again(
         assert (await guarded("GET", "/_inference", headers=headers)).status == 200
 
 
+async def test_a_client_may_start_with_any_number_of_requests_at_once(guarded: Client) -> None:
+    asked = (guarded("GET", "/_inference", headers=basic("reader")) for _ in range(200))
+    replies = await asyncio.gather(*asked)
+    assert [(reply.status, reply.json) for reply in replies] == [(200, {"endpoints": []})] * 200
+
+
 async def test_a_wrong_password_is_refused_after_the_right_one(guarded: Client) -> None:
     assert (await guarded("GET", "/", headers=basic("reader"))).status == 200
     assert (await guarded("GET", "/", headers=basic("reader", "wrong"))).status == 401
@@ -369,6 +375,38 @@ async def test_a_body_to_what_is_open_to_all_is_not_awaited(
     guarded: Client, method: str, path: str, status: bytes
 ) -> None:
     answer = await until_told(guarded, head(method, path, "Transfer-Encoding: chunked"))
+    assert answer.startswith(b"HTTP/1.1 " + status)
+
+
+@pytest.mark.parametrize("length", ["Content-Length: 1000", "Transfer-Encoding: chunked"])
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("OPTIONS", "/_inference", b"200 OK"),
+        ("OPTIONS", "/nothing", b"400 Bad Request"),
+        ("GET", "/_esinfer/health", b"400 Bad Request"),
+    ],
+)
+async def test_a_body_to_what_is_open_to_all_is_not_asked_for(
+    guarded: Client, method: str, path: str, status: bytes, length: str
+) -> None:
+    answer = await until_told(guarded, head(method, path, length, "Expect: 100-continue"))
+    assert answer.startswith(b"HTTP/1.1 " + status)
+
+
+@pytest.mark.parametrize("length", ["Content-Length: 1000", "Transfer-Encoding: chunked"])
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("PUT", "/_nothere", b"400 Bad Request"),
+        ("PATCH", "/_inference/x", b"405 Method Not Allowed"),
+    ],
+)
+async def test_a_body_that_no_handler_reads_is_not_asked_for(
+    guarded: Client, method: str, path: str, status: bytes, length: str
+) -> None:
+    caller = f"Authorization: {basic('reader')['Authorization']}"
+    answer = await until_told(guarded, head(method, path, length, "Expect: 100-continue", caller))
     assert answer.startswith(b"HTTP/1.1 " + status)
 
 
