@@ -30,10 +30,10 @@ _NAMES = frozenset(name for name, *_ in SERVERS)
 def find_server(commands: Iterable[Sequence[str]]) -> list[str] | None:
     """The arguments of the first command that runs a server of esinfer.
 
-    Before them stand what runs it and perhaps an option of that.
+    Before them may stand whatever runs it, with options of its own.
     """
     for command in commands:
-        for at, word in enumerate(command[:3], start=1):
+        for at, word in enumerate(command, start=1):
             if PurePath(word).name == "esinfer" and _NAMES.intersection(command[at : at + 1]):
                 return [*command[at:]]
     return None
