@@ -3,8 +3,8 @@
 The supervisor forks the workers before there is an event loop or a thread, the
 first one first: the others when it accepts connections. Each opens the store
 for itself. The supervisor starts anew whoever dies, later each time,
-passes SIGTERM and SIGINT on and waits for all. A worker whose supervisor is
-gone stops as if it had been told to.
+passes SIGTERM and SIGINT on, the same again too, and waits for all. A worker
+whose supervisor is gone stops as if it had been told to.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 
@@ -81,7 +81,8 @@ class Supervisor:
         self._started: Callable[[], None] | None = started
         self._patience = patience
         self._selector = selectors.DefaultSelector()
-        self._stopping = False
+        self._heard: set[int] = set()
+        self._asked_again = False
 
     def run(self) -> None:
         """Start all and look after them until a stop signal. Raises WorkerError."""
@@ -94,13 +95,14 @@ class Supervisor:
             gc.freeze()  # what is shared stays shared: no search for garbage writes to it
             try:
                 self._start(self._workers[0])
-                while not self._stopping:
+                while not self._heard:
                     self._watch(bell)
             finally:
                 self._end()
 
-    def _stop(self) -> None:
-        self._stopping = True
+    def _stop(self, number: int) -> None:
+        self._asked_again = self._asked_again or number in self._heard
+        self._heard.add(number)
 
     def _watch(self, bell: socket.socket) -> None:
         """Wait for one thing to happen, and see to it."""
@@ -110,7 +112,7 @@ class Supervisor:
             else:
                 with suppress(BlockingIOError):
                     bell.recv(4096)
-        if self._stopping:
+        if self._heard:
             return
         self._bury()
         for worker in self._workers:
@@ -229,14 +231,19 @@ class Supervisor:
     def _end(self) -> None:
         """Stop all, and wait; who does not heed SIGTERM in time is killed."""
         living = [worker for worker in self._workers if worker.pid]
-        for worker in living:
-            os.kill(worker.pid, signal.SIGTERM)
+        _terminate(living)
         deadline = time.monotonic() + self._patience
+        while (living := [each for each in living if not _has_ended(each)]) and (
+            time.monotonic() < deadline
+        ):
+            time.sleep(0.01)
+            if self._asked_again:
+                self._asked_again = False
+                _terminate(living)
         for worker in living:
-            if not _wait(worker.pid, deadline):
-                _LOGGER.error("%s does not stop: killed", worker.name)
-                os.kill(worker.pid, signal.SIGKILL)
-                os.waitpid(worker.pid, 0)
+            _LOGGER.error("%s does not stop: killed", worker.name)
+            os.kill(worker.pid, signal.SIGKILL)
+            os.waitpid(worker.pid, 0)
             worker.pid = 0
         for worker in self._workers:
             if worker.report >= 0:
@@ -267,14 +274,18 @@ def _flush() -> None:
                 stream.flush()
 
 
-def _wait(pid: int, deadline: float) -> bool:
-    """Whether the child has ended by then."""
-    while True:
-        if os.waitpid(pid, os.WNOHANG)[0]:
-            return True
-        if time.monotonic() >= deadline:
-            return False
-        time.sleep(0.01)
+def _terminate(workers: Iterable[_Worker]) -> None:
+    """SIGTERM whichever signal was heard: a second one means to each that it was so again."""
+    for worker in workers:
+        os.kill(worker.pid, signal.SIGTERM)
+
+
+def _has_ended(worker: _Worker) -> bool:
+    """Whether its process has; then it has none any more."""
+    if not os.waitpid(worker.pid, os.WNOHANG)[0]:
+        return False
+    worker.pid = 0
+    return True
 
 
 def _ending(status: int) -> str:
@@ -319,15 +330,15 @@ def _lifeline() -> Iterator[_Lifeline]:
 
 
 @contextmanager
-def _wakened(stop: Callable[[], None]) -> Iterator[socket.socket]:
-    """A socket with something to read after each signal; a stop signal calls ``stop``, too."""
+def _wakened(stop: Callable[[int], None]) -> Iterator[socket.socket]:
+    """A socket with something to read after each signal; ``stop`` takes a stop signal's number."""
     bell, ringer = socket.socketpair()
     with bell, ringer:
         bell.setblocking(False)
         ringer.setblocking(False)
         signal.set_wakeup_fd(ringer.fileno(), warn_on_full_buffer=False)
         for number in STOP_SIGNALS:
-            signal.signal(number, lambda *_: stop())
+            signal.signal(number, lambda number, _: stop(number))
         signal.signal(signal.SIGCHLD, lambda *_: None)
         try:
             yield bell

@@ -59,7 +59,7 @@ class Workers:
     async def stop(self, number: int = signal.SIGTERM) -> tuple[int, str]:
         """Exit status and log."""
         with suppress(ProcessLookupError):
-            while self.process.returncode is None:  # further ones change nothing
+            while self.process.returncode is None:  # further ones change no status
                 os.kill(self.process.pid, number)
                 await asyncio.sleep(0)
         _, log = await self.process.communicate()
@@ -452,7 +452,15 @@ async def test_metrics_are_those_of_all_workers_and_outlive_them(tmp_path: Path)
         await server.stop()
 
 
-async def test_requests_in_flight_finish(tmp_path: Path, upstream: Upstream) -> None:
+PATH = "/_inference/text_embedding/id"
+STOPPING = "stopping: requests in flight"
+
+
+@asynccontextmanager
+async def one_in_flight(
+    tmp_path: Path, upstream: Upstream
+) -> AsyncIterator[tuple[Workers, asyncio.Task[tuple[int, Any]], asyncio.Event]]:
+    """A server that was told to stop, its last request, and what lets that go on."""
     begun, go_on = asyncio.Event(), asyncio.Event()
 
     async def hold(_: aiohttp.web.Request) -> aiohttp.web.StreamResponse:
@@ -460,20 +468,43 @@ async def test_requests_in_flight_finish(tmp_path: Path, upstream: Upstream) -> 
         await go_on.wait()
         return aiohttp.web.json_response([[0.5]])
 
-    path = "/_inference/text_embedding/id"
     settings = {"url": upstream.url, "api_key": "secret"}
-    async with workers(tmp_path, "--set=inference.skip_validate_and_start=true") as server:
-        body = {"service": "hugging_face", "service_settings": settings}
-        await server.ask("PUT", path, body)
+    options = "--set=inference.skip_validate_and_start=true", "--set=server.shutdown_timeout=60s"
+    async with workers(tmp_path, *options) as server:
+        await server.ask("PUT", PATH, {"service": "hugging_face", "service_settings": settings})
         upstream.handler = hold
-        async with asyncio.TaskGroup() as group:
-            asked = group.create_task(server.ask("POST", path, {"input": "a"}))
-            await begun.wait()
-            stopped = group.create_task(server.stop())
-            await asyncio.sleep(0)
-            go_on.set()
-    assert asked.result() == (200, {"text_embedding": [{"embedding": [0.5]}]})
-    assert stopped.result()[0] == 0
+        asked = asyncio.create_task(server.ask("POST", PATH, {"input": "a"}))
+        await begun.wait()
+        server.process.send_signal(signal.SIGINT)
+        assert server.process.stderr is not None
+        for _ in range(COUNT):
+            while STOPPING not in (await server.process.stderr.readline()).decode():
+                pass
+        yield server, asked, go_on
+        go_on.set()
+
+
+async def test_requests_in_flight_finish_whatever_other_signal_comes(
+    tmp_path: Path, upstream: Upstream
+) -> None:
+    async with one_in_flight(tmp_path, upstream) as (server, asked, go_on):
+        server.process.send_signal(signal.SIGTERM)  # a parent's; no second word of the user
+        go_on.set()
+        assert await asked == (200, {"text_embedding": [{"embedding": [0.5]}]})
+        assert await server.process.wait() == 0
+
+
+async def test_the_same_signal_again_cuts_off_what_is_in_flight(
+    tmp_path: Path, upstream: Upstream
+) -> None:
+    async with one_in_flight(tmp_path, upstream) as (server, asked, _):
+        server.process.send_signal(signal.SIGINT)
+        _, log = await server.process.communicate()
+        with pytest.raises(aiohttp.ServerDisconnectedError):
+            await asked
+    assert server.process.returncode == 0
+    assert "asked again to stop: requests in flight are cut off" in log.decode()
+    assert f"POST {PATH} was cut off by the stop" in log.decode()
 
 
 async def test_workers_end_with_a_supervisor_that_is_killed(tmp_path: Path) -> None:
