@@ -16,7 +16,7 @@ from esinfer.addresses import make_rules
 from esinfer.api.about import About, Mode
 from esinfer.api.body import MAX_CONTENT_LENGTH, MAX_INPUTS
 from esinfer.api.guard import ACTIONS, AUTHENTICATOR
-from esinfer.api.keys import ABOUT, NAMESPACES, NOTE_REFUSAL, REGISTRY, WHOLE_CHAT
+from esinfer.api.keys import ABOUT, NAMESPACES, NOTE_CLOSED, NOTE_REFUSAL, REGISTRY, WHOLE_CHAT
 from esinfer.api.metrics import ENDPOINT_COUNTS, METERS, EndpointCounts
 from esinfer.api.middleware import elasticsearch, sign
 from esinfer.api.observing import add_timing, observer, refusal_observer
@@ -81,6 +81,7 @@ def make_app(config: Config, mode: Mode = "serve", *, slot: Slot | None = None) 
     app[NOTE_REFUSAL] = refusal_observer(meters, access_log=config.logging.access_log)
     if meters is not None:
         app[METERS] = meters
+        app[NOTE_CLOSED] = meters.count_closed
         app[ENDPOINT_COUNTS] = EndpointCounts()
     _add_guard(app, config.security.credentials)
     app.cleanup_ctx.append(_namespaces(config, mode, meters))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -234,6 +235,7 @@ class Server(web.Server):
         connection: Callable[..., Connection],
         limits: ConnectionLimits,
         wrap: Callable[[RequestFactory], RequestFactory],
+        note_closed: Callable[[], None],
     ) -> None:
         super().__init__(
             made.request_handler,
@@ -245,6 +247,8 @@ class Server(web.Server):
         self._connection = connection
         self.limits = limits
         self.open_connections = 0
+        self._is_overrun = False
+        self._note_closed = note_closed
         self._unread = UnreadAnswers(limits.send_timeout)
 
     def has_room(self, arriving: int) -> bool:
@@ -255,8 +259,23 @@ class Server(web.Server):
         most = self.limits.connections
         return most == 0 or self.open_connections + arriving < most + min(most, SPARE)
 
+    def turn_away(self, taken: socket.socket) -> None:
+        """Close one that has no room; said once until there are no more than there may be."""
+        taken.close()
+        self._note_closed()
+        if not self._is_overrun:
+            most = self.limits.connections
+            logger.warning(
+                "connections are closed without an answer:"
+                " there are %d more than max_connections (%d)",
+                *(min(most, SPARE), most),
+            )
+        self._is_overrun = True
+
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         self.open_connections += 1
+        if self.open_connections <= self.limits.connections:
+            self._is_overrun = False
         self._unread.add(handler, cast(CountedTransport, transport))
         super().connection_made(handler, transport)
 
@@ -274,8 +293,9 @@ class Server(web.Server):
 class Runner(web.AppRunner):
     """Runs an application behind connections of ours; request bodies come as sent, packed or not.
 
-    ``wrap`` changes what makes requests of messages, before anything is routed. ``options`` are
-    those of aiohttp's runner and of its connections.
+    ``wrap`` changes what makes requests of messages, before anything is routed. ``note_closed``
+    is called for each connection that is closed as there is no room for it. ``options`` are those
+    of aiohttp's runner and of its connections.
     """
 
     def __init__(
@@ -285,13 +305,15 @@ class Runner(web.AppRunner):
         limits: ConnectionLimits = NO_LIMITS,
         *,
         wrap: Callable[[RequestFactory], RequestFactory] = lambda factory: factory,
+        note_closed: Callable[[], None] = lambda: None,
         **options: Any,
     ) -> None:
         super().__init__(app, auto_decompress=False, max_headers=limits.headers, **options)
         self._connection = connection
         self._limits = limits
         self._wrap = wrap
+        self._note_closed = note_closed
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
-        return Server(made, self._connection, self._limits, self._wrap)
+        return Server(made, self._connection, self._limits, self._wrap, self._note_closed)

@@ -97,7 +97,7 @@ class Site(web.BaseSite):
     def _admit(self, taken: socket.socket) -> None:
         server = self._factory
         if isinstance(server, Server) and not server.has_room(len(self._opening)):
-            taken.close()
+            server.turn_away(taken)
             return
         opening = self._loop.create_task(self._open(taken))
         self._opening.add(opening)

@@ -363,6 +363,46 @@ async def test_of_connections_above_the_limit_only_some_are_told_so(
         await settled(runner)
 
 
+async def test_closed_connections_are_counted_and_warned_of_once_until_there_is_room(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("esinfer.connection._SHORT", 5.0)
+    runner = server(connections=1, receive_timeout=5.0)
+    async with listening(runner) as address, asyncio.timeout(5):
+        for _ in range(2):
+            opened = [await asyncio.open_connection(*address) for _ in range(5)]
+            for reader, _ in opened[2:]:
+                with suppress(ConnectionError):
+                    assert await reader.read() == b""
+            assert open_handlers(runner) == 2
+            for _, writer in opened:
+                writer.close()
+            await settled(runner)
+            assert b" 200 OK" in await talk(address, head("GET", "/"))
+        metrics = await talk(address, head("GET", "/_esinfer/metrics"))
+    assert b"\nesinfer_http_connections_closed_total 6.0\n" in metrics
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+        "connections are closed without an answer: there are 1 more than max_connections (1)"
+    ] * 2
+
+
+async def test_the_twin_warns_of_connections_that_it_closes(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    limits = ConnectionLimits(connections=1)
+    runner = twin.make_runner(
+        make_twin(load(None, {}, [])), limits=limits, access_log=None, shutdown_timeout=1.0
+    )
+    async with listening(runner) as address, asyncio.timeout(5):
+        opened = [await asyncio.open_connection(*address) for _ in range(3)]
+        with suppress(ConnectionError):
+            assert await opened[2][0].read() == b""
+        for _, writer in opened:
+            writer.close()
+        await settled(runner)
+    assert "connections are closed without an answer" in caplog.text
+
+
 async def test_silence_above_the_limit_ends_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("esinfer.connection._SHORT", SOON)
     runner = server(connections=1, receive_timeout=0.0)

@@ -21,6 +21,8 @@ WHOLE_CHAT = web.AppKey("whole_chat", bool)
 NoteRefusal = Callable[[ElasticsearchError, str | None], None]
 """Takes the error with which a connection refused a client, and the client's address."""
 NOTE_REFUSAL: web.AppKey[NoteRefusal] = web.AppKey("note_refusal")
+NOTE_CLOSED: web.AppKey[Callable[[], None]] = web.AppKey("note_closed")
+"""Called when a connection is closed because there is no room for it, not even to be told so."""
 
 NAMESPACE = web.RequestKey("namespace", Namespace)
 """Whose request it is; handlers take all that is not the app's from it."""

@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 from aiohttp import http_exceptions, web
 
-from esinfer.api.keys import NOTE_REFUSAL, NoteRefusal
+from esinfer.api.keys import NOTE_CLOSED, NOTE_REFUSAL, NoteRefusal
 from esinfer.api.naming import behind_prefix
 from esinfer.api.responses import PRODUCT, error_body
 from esinfer.connection import (
@@ -106,6 +106,7 @@ def make_runner(app: web.Application, **options: Any) -> Runner:
         app,
         partial(Protocol, note_refusal=app.get(NOTE_REFUSAL)),
         wrap=behind_prefix,
+        note_closed=app.get(NOTE_CLOSED, lambda: None),
         max_line_size=MAX_LINE,
         max_field_size=MAX_HEADER,
         **options,

@@ -54,6 +54,11 @@ DURATION = Family(
 IN_FLIGHT = Family(
     name="esinfer_http_requests_in_flight", kind="gauge", text="Requests being answered."
 )
+CLOSED = Family(
+    name="esinfer_http_connections_closed",
+    kind="counter",
+    text="Connections that were closed without an answer, as there were too many.",
+)
 ATTEMPTS = Family(
     name="esinfer_upstream_attempts",
     kind="counter",
@@ -87,7 +92,11 @@ REFUSED = Family(
     text="Requests that found the queue of their rate limit group full.",
     labels=("group",),
 )
-FAMILIES = (REQUESTS, DURATION, IN_FLIGHT, ATTEMPTS, ATTEMPT_DURATION, WAITING, WAIT, REFUSED)
+FAMILIES = (
+    *(REQUESTS, DURATION, IN_FLIGHT, CLOSED),
+    *(ATTEMPTS, ATTEMPT_DURATION),
+    *(WAITING, WAIT, REFUSED),
+)
 _FLEETING = frozenset(family.name for family in FAMILIES if family.kind == "gauge")
 
 
@@ -100,6 +109,7 @@ class Meters:
         self._numbers = slot.numbers
         self._groups: set[str] = set()
         self._in_flight = self._place(IN_FLIGHT)
+        self._closed = self._place(CLOSED)
         self._place = lru_cache(maxsize=4096)(self._place)  # type: ignore[method-assign]
 
     def _place(self, family: Family, *labels: str) -> int:
@@ -123,6 +133,10 @@ class Meters:
     def count_refusal(self, status: int) -> None:
         """A client was answered before its request was one: without method, route and time."""
         self._numbers[self._place(REQUESTS, "other", NO_ROUTE, str(status))] += 1.0
+
+    def count_closed(self) -> None:
+        """A connection was closed before anything was read from it."""
+        self._numbers[self._closed] += 1.0
 
     def count_attempt(self, service: str, task_type: str, outcome: str, seconds: float) -> None:
         self._numbers[self._place(ATTEMPTS, service, task_type, outcome)] += 1.0
