@@ -91,8 +91,21 @@ def _work(command: str, config: Config, serve: Serve, post: Post) -> int:
         for name in ("esinfer.stores.opening", "esinfer.descriptors"):
             logging.getLogger(name).setLevel(logging.ERROR)
     try:
-        asyncio.run(serve(command, config, post))
+        asyncio.run(_until_the_end(serve(command, config, post)))
     except (*REFUSALS, OSError) as error:
         post.tell(str(error))
         return 2
     return 0
+
+
+async def _until_the_end(serving: Coroutine[None, None, None]) -> None:
+    """Serve, and ignore the stop signals from then on, in all threads: nobody heeds them any more.
+
+    The loop would still hear them with what it has closed.
+    """
+    try:
+        await serving
+    finally:
+        for number in STOP_SIGNALS:
+            asyncio.get_running_loop().remove_signal_handler(number)
+            signal.signal(number, signal.SIG_IGN)

@@ -229,9 +229,14 @@ class Supervisor:
         worker.report = -1
 
     def _end(self) -> None:
-        """Stop all, and wait; who does not heed SIGTERM in time is killed."""
+        """Stop all, and wait; who does not heed the signal in time is killed.
+
+        They get the one that was not heard: systemd and terminals send theirs to
+        the workers too, to whom the same signal again means "at once".
+        """
+        number = signal.SIGINT if signal.SIGTERM in self._heard else signal.SIGTERM
         living = [worker for worker in self._workers if worker.pid]
-        _terminate(living)
+        _send(number, living)
         deadline = time.monotonic() + self._patience
         while (living := [each for each in living if not _has_ended(each)]) and (
             time.monotonic() < deadline
@@ -239,7 +244,7 @@ class Supervisor:
             time.sleep(0.01)
             if self._asked_again:
                 self._asked_again = False
-                _terminate(living)
+                _send(number, living)
         for worker in living:
             _LOGGER.error("%s does not stop: killed", worker.name)
             os.kill(worker.pid, signal.SIGKILL)
@@ -274,10 +279,9 @@ def _flush() -> None:
                 stream.flush()
 
 
-def _terminate(workers: Iterable[_Worker]) -> None:
-    """SIGTERM whichever signal was heard: a second one means to each that it was so again."""
+def _send(number: int, workers: Iterable[_Worker]) -> None:
     for worker in workers:
-        os.kill(worker.pid, signal.SIGTERM)
+        os.kill(worker.pid, number)
 
 
 def _has_ended(worker: _Worker) -> bool:

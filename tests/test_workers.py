@@ -458,9 +458,12 @@ STOPPING = "stopping: requests in flight"
 
 @asynccontextmanager
 async def one_in_flight(
-    tmp_path: Path, upstream: Upstream
+    tmp_path: Path, upstream: Upstream, number: int = signal.SIGINT, *, to_all: bool = False
 ) -> AsyncIterator[tuple[Workers, asyncio.Task[tuple[int, Any]], asyncio.Event]]:
-    """A server that was told to stop, its last request, and what lets that go on."""
+    """A server that was told to stop, its last request, and what lets that go on.
+
+    The signal goes to the supervisor, and then ``to_all`` workers too.
+    """
     begun, go_on = asyncio.Event(), asyncio.Event()
 
     async def hold(_: aiohttp.web.Request) -> aiohttp.web.StreamResponse:
@@ -472,14 +475,18 @@ async def one_in_flight(
     options = "--set=inference.skip_validate_and_start=true", "--set=server.shutdown_timeout=60s"
     async with workers(tmp_path, *options) as server:
         await server.ask("PUT", PATH, {"service": "hugging_face", "service_settings": settings})
+        pids = await server.pids() if to_all else set()
         upstream.handler = hold
         asked = asyncio.create_task(server.ask("POST", PATH, {"input": "a"}))
         await begun.wait()
-        server.process.send_signal(signal.SIGINT)
+        server.process.send_signal(number)
         assert server.process.stderr is not None
         for _ in range(COUNT):
             while STOPPING not in (await server.process.stderr.readline()).decode():
                 pass
+        for pid in pids:
+            with suppress(ProcessLookupError):  # it had nothing in flight
+                os.kill(pid, number)
         yield server, asked, go_on
         go_on.set()
 
@@ -494,11 +501,26 @@ async def test_requests_in_flight_finish_whatever_other_signal_comes(
         assert await server.process.wait() == 0
 
 
-async def test_the_same_signal_again_cuts_off_what_is_in_flight(
-    tmp_path: Path, upstream: Upstream
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_to_all_processes_is_none_repeated(
+    tmp_path: Path, upstream: Upstream, number: int
 ) -> None:
-    async with one_in_flight(tmp_path, upstream) as (server, asked, _):
-        server.process.send_signal(signal.SIGINT)
+    """As systemd and terminals send it; the supervisor passes it on all the same."""
+    stopping = one_in_flight(tmp_path, upstream, number, to_all=True)
+    async with stopping as (server, asked, go_on):
+        go_on.set()
+        assert await asked == (200, {"text_embedding": [{"embedding": [0.5]}]})
+        _, log = await server.process.communicate()
+    assert server.process.returncode == 0
+    assert "asked again" not in log.decode()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_the_same_signal_again_cuts_off_what_is_in_flight(
+    tmp_path: Path, upstream: Upstream, number: int
+) -> None:
+    async with one_in_flight(tmp_path, upstream, number) as (server, asked, _):
+        server.process.send_signal(number)
         _, log = await server.process.communicate()
         with pytest.raises(aiohttp.ServerDisconnectedError):
             await asked
