@@ -109,5 +109,7 @@ async def test_more_connections_than_descriptors_neither_block_nor_flood_the_log
     assert [line.partition(b" ")[2] for line in log.splitlines()] == [
         b"WARN  esinfer.descriptors server.max_connections is 10000, but the limit of open files"
         b" (ulimit -n) leaves room for 71",
+        b"WARN  esinfer.connection connections are closed without an answer: there are 71 more than"
+        b" max_connections (71)",
         b"INFO  esinfer.serving stopping: requests in flight may take 30 seconds",
     ]
