@@ -219,7 +219,7 @@ class Supervisor:
         )
         try:
             return self._run_worker(post)
-        except Exception:
+        except BaseException:  # or it would go on as the supervisor, and stop its siblings
             _LOGGER.critical("%s failed", worker.name, exc_info=True)
             return 1
 

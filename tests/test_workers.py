@@ -384,6 +384,30 @@ async def test_what_fails_after_the_start_is_logged(tmp_path: Path) -> None:
     assert "Traceback" not in log
 
 
+LEAVING = """\
+import sys
+from esinfer import cli
+
+async def leave(*_):
+    raise SystemExit(3)
+
+cli._serve = leave
+try:
+    sys.exit(cli.main())
+finally:
+    sys.stderr.write("the end of a process\\n")
+"""
+
+
+async def test_a_worker_that_leaves_does_not_go_on_as_the_supervisor(tmp_path: Path) -> None:
+    store = f"--set=store.path={tmp_path / 'endpoints.db'}"
+    async with starting("serve", "--port=0", "--workers=2", store, run=("-c", LEAVING)) as process:
+        _, err = await process.communicate()
+    assert process.returncode == 2
+    assert err.decode().count("the end of a process") == 1
+    assert "worker 1 failed" in err.decode()
+
+
 async def test_a_stop_does_not_wait_for_the_seed(tmp_path: Path, upstream: Upstream) -> None:
     asked, answer = asyncio.Event(), asyncio.Event()
 
