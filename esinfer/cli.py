@@ -117,7 +117,7 @@ def _config(args: argparse.Namespace, environ: Mapping[str, str]) -> Config:
 
 
 def _run_server(args: argparse.Namespace) -> int:
-    gc.disable()  # until all is loaded: looking for garbage meanwhile is a tenth of the start
+    gc.disable()  # until all is loaded: of what start-up makes hardly anything is garbage
     try:
         return _run_configured(args.command, _config(args, os.environ))
     finally:

@@ -113,7 +113,7 @@ class ObjectParser(Schema):
     def _load_plainly(self, value: Mapping[str, object]) -> dict[str, Any] | None:
         """What ``load`` gives where nothing is wrong and no option of marshmallow's is used.
 
-        None for everything else. It spares a request a tenth of its time.
+        None for everything else. It spares a request some fifteen microseconds.
         """
         known = self._plain_fields
         try:

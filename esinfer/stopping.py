@@ -63,7 +63,7 @@ async def let_finish(runner: web.AppRunner, stop: Stop, timeout: float) -> None:
         return
     await asyncio.sleep(0)  # what has come in is to be in flight
     server.pre_shutdown()
-    await runner.shutdown()
+    await runner.shutdown()  # which the runner's clean-up will ask for again
     # aiohttp waits this long for handlers, breaks off the reading of request
     # bodies, and waits once more.
     finishing = asyncio.create_task(server.shutdown(max(timeout / 2, _NOW)))
